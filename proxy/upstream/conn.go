@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Conn is one connection to an endpoint, owned by one request between
+// Endpoint.Acquire and Release or Close.
+type Conn struct {
+	net.Conn
+
+	// Reader reads from the connection. It is valid until Release or Close.
+	Reader *bufio.Reader
+	// Reused says that the connection carried an earlier request, so that the
+	// other side may have closed it in the meantime.
+	Reused bool
+
+	endpoint         *Endpoint
+	release, discard func()
+
+	raw   syscall.RawConn // nil if the connection has no file descriptor
+	peek  func(fd uintptr) bool
+	quiet bool // result of peek
+}
+
+func newConn(nc net.Conn) *Conn {
+	c := &Conn{Conn: nc}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+			c.peek = func(fd uintptr) bool {
+				c.quiet = quiet(fd)
+				return true
+			}
+		}
+	}
+	return c
+}
+
+// Alive reports whether an idle connection is still open and silent. It costs
+// one system call. A connection that fails the test must be closed: the other
+// side ended it, or sent bytes that nobody asked for.
+func (c *Conn) Alive() bool {
+	if c.raw == nil {
+		return true
+	}
+	return c.raw.Read(c.peek) == nil && c.quiet
+}
+
+// Release gives the connection back for reuse. Only a connection whose last
+// answer was read to its end may be released; one with bytes left over is
+// closed instead, so that they never answer another request.
+func (c *Conn) Release() {
+	if c.Reader.Buffered() > 0 || c.endpoint.retired.Load() {
+		c.Close()
+		return
+	}
+	c.endpoint.client.ReleaseReader(c.Reader)
+	c.Reader = nil
+	c.release()
+}
+
+// Close ends the connection. It is also what the pool calls on an idle one.
+func (c *Conn) Close() error {
+	if c.Reader == nil { // called by the pool, or not yet in it
+		return c.Conn.Close()
+	}
+	c.endpoint.client.ReleaseReader(c.Reader)
+	c.Reader = nil
+	c.discard()
+	return nil
+}
+
+// dialer dials TCP with both address families and without Nagle's delay.
+func dialer(o Options) func(addr string, timeout time.Duration) (net.Conn, error) {
+	return func(addr string, timeout time.Duration) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		nc, err := (&net.Dialer{KeepAlive: o.TCPKeepAlive}).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		return newConn(nc), nil
+	}
+}

@@ -1,0 +1,114 @@
+// Package upstream holds the endpoints that requests are forwarded to: their
+// connections, in-flight counts and health. It decides which endpoint of a
+// version takes a request; it knows nothing of HTTP beyond connections.
+package upstream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are the same for all endpoints of a Registry.
+type Options struct {
+	// MaxConnections is the largest number of open connections to one
+	// endpoint. Beyond it a request waits MaxConnectionWait, then fails with
+	// ErrExhausted. 0 means 1024 (Envoy's circuit breaker).
+	MaxConnections int
+	// MaxConnectionWait bounds the wait for a connection at the limit.
+	// 0 means 50 ms; negative means no wait.
+	MaxConnectionWait time.Duration
+	// MaxIdle closes a connection that was idle for this long. It should be
+	// shorter than the keep-alive of the servers behind, because a request
+	// that meets a closing connection must be sent again. 0 means 4 s, below
+	// the 5 s of Node.js and Apache httpd.
+	MaxIdle time.Duration
+	// ConnectTimeout bounds dialling where the service sets none. 0 means 5 s
+	// (Envoy).
+	ConnectTimeout time.Duration
+	// TCPKeepAlive is the period of TCP keep-alive probes. 0 means the
+	// operating system's usual 15 s; negative turns them off.
+	TCPKeepAlive time.Duration
+	// ReadBufferSize in bytes is also the largest response head. 0 means 16 KiB.
+	ReadBufferSize int
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 1024
+	}
+	if o.MaxConnectionWait == 0 {
+		o.MaxConnectionWait = 50 * time.Millisecond
+	}
+	if o.MaxIdle <= 0 {
+		o.MaxIdle = 4 * time.Second
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = 5 * time.Second
+	}
+	if o.ReadBufferSize <= 0 {
+		o.ReadBufferSize = 16 << 10
+	}
+	return o
+}
+
+// Registry keeps endpoints by identity, so that a new table finds the
+// connections, counts and health of the old one. Safe for concurrent use; no
+// request takes its lock.
+type Registry struct {
+	options Options
+	changes atomic.Uint64
+
+	mu        sync.Mutex
+	endpoints map[identity]*Endpoint
+}
+
+type identity struct{ service, version, address string }
+
+// NewRegistry returns an empty Registry. It starts no goroutine; an endpoint's
+// first connection starts one that closes idle connections and ends, within
+// MaxIdle, when the last connection is gone.
+func NewRegistry(o Options) *Registry {
+	return &Registry{options: o.withDefaults(), endpoints: make(map[identity]*Endpoint)}
+}
+
+// Endpoint returns the endpoint of that identity and makes it if need be.
+func (g *Registry) Endpoint(service, version, address string) *Endpoint {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	id := identity{service, version, address}
+	e := g.endpoints[id]
+	if e == nil {
+		e = newEndpoint(service, version, address, g.options, &g.changes)
+		g.endpoints[id] = e
+	}
+	return e
+}
+
+// Range calls f with every endpoint, in no order. f must not call the Registry.
+func (g *Registry) Range(f func(*Endpoint)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.endpoints {
+		f(e)
+	}
+}
+
+// Retain forgets the endpoints that keep does not want. Requests in flight on
+// them go on; their idle connections are closed now, the others after use.
+// Call it after the table that no longer names them was published.
+func (g *Registry) Retain(keep func(service, version, address string) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, e := range g.endpoints {
+		if !keep(id.service, id.version, id.address) {
+			delete(g.endpoints, id)
+			e.retire()
+		}
+	}
+}
+
+// Close retires every endpoint.
+func (g *Registry) Close() {
+	g.Retain(func(string, string, string) bool { return false })
+}
