@@ -1,0 +1,104 @@
+package analysis
+
+import "time"
+
+// TickLength is the length of a dispatch tick. Every count belongs to the tick
+// in which its request was dispatched, never to the one in which it completed:
+// counting by completion puts the traffic back in a shared outage that one
+// version happens to answer more slowly.
+const TickLength = 100 * time.Millisecond
+
+// MaxLimits is the largest number of distinct latency limits of one Policy. A
+// recorder keeps one exact counter for each, so that decisions carry no
+// histogram error.
+const MaxLimits = 8
+
+// Outcomes are the raw counts of one version's requests that were dispatched in
+// one tick, as a recorder knows them now. All counters but Started may still
+// rise after the tick ended.
+type Outcomes struct {
+	Started uint64 // dispatched
+	Headed  uint64 // final response head known, or ended without one
+	Ended   uint64 // ended in any way
+
+	Errors       uint64 // ended as an error of the version
+	ErrorsUnique uint64 // the same, at most once per bucket in ten minutes
+
+	// Indexed as Policy.Limits.
+	Over       [MaxLimits]uint64 // slower than the limit
+	OverUnique [MaxLimits]uint64 // the same, at most once per bucket in ten minutes
+	Excluded   [MaxLimits]uint64 // ended as an error or left before the limit: out of the denominator
+}
+
+// Horizon says which reading of a tick a Sample is.
+type Horizon uint8
+
+const (
+	// Settled are the errors when 99 % of stable's requests of the tick ended,
+	// and at most one second after it. Stable's unfinished requests are in X, the
+	// candidate's are not: both can only lower the evidence.
+	Settled Horizon = iota
+	// Final are the errors when every request of the tick ended or timed out.
+	Final
+	// Latency are the requests slower than Limits()[Limit], read one tick after
+	// the limit passed. Hung requests are in X, fast errors are left out of N.
+	Latency
+
+	horizons = 2 + MaxLimits
+)
+
+// Counts are the requests of one version in one or more ticks.
+type Counts struct {
+	N uint64 `json:"n"` // requests
+	X uint64 `json:"x"` // bad ones; one per bucket where the service has a sticky key
+	// Raw are the bad ones known for certain, without the once-per-bucket rule and
+	// without stable's unfinished requests. A version is failed on X and passed on
+	// Raw, so that neither rule makes a version look better than it is.
+	Raw uint64 `json:"raw"`
+}
+
+// Add adds o to c.
+func (c *Counts) Add(o Counts) {
+	c.N += o.N
+	c.X += o.X
+	c.Raw += o.Raw
+}
+
+// Sub takes o, which was added before, from c.
+func (c *Counts) Sub(o Counts) {
+	c.N -= o.N
+	c.X -= o.X
+	c.Raw -= o.Raw
+}
+
+// Rate is the share of all bad requests, 0 without requests.
+func (c Counts) Rate() float64 {
+	if c.N == 0 {
+		return 0
+	}
+	return float64(c.Raw) / float64(c.N)
+}
+
+// sane reports whether the counts can be those of one tick. What a reset or torn
+// counter leaves behind is not, and is evidence of nothing.
+func (c Counts) sane() bool {
+	return c.X <= c.N && c.Raw <= c.N && c.N < 1<<40
+}
+
+// Sample is one reading of one tick of both versions. Samples of several nodes
+// for the same horizon, limit and time may be added.
+type Sample struct {
+	Horizon Horizon
+	Limit   int           // index into Policy.Limits; 0 unless Horizon is Latency
+	At      time.Duration // end of the tick, since the rollout's trial began; rising within one horizon and limit
+
+	Stable, Candidate Counts
+}
+
+// stream is the index of the sample's own rising sequence.
+func (s Sample) stream() int {
+	if s.Horizon == Latency {
+		return int(Latency) + s.Limit
+	}
+	return int(s.Horizon)
+}
