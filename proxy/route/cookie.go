@@ -1,0 +1,172 @@
+package route
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+	"strconv"
+	"time"
+
+	"github.com/dchest/siphash"
+)
+
+// A sticky cookie is
+//
+//	v1.<key id>.<bucket>.<issued>[.<pin>.<epoch>].<tag>
+//
+// with the bucket and the issue time (unix seconds) in decimal, and the tag in
+// 16 hexadecimal digits: SipHash-2-4 with a 128-bit key over all before its dot.
+// Pin and epoch are the index of the version that the client is pinned to and
+// the rollout epoch that voids it; only services that pin issue and read them.
+//
+// What the tag is against: a client who picks a bucket, to get into a candidate
+// or to load one version on purpose. Guessing a tag takes 2^63 requests on
+// average. What it is not against: a client who passes its own cookie on, or
+// drops it to draw again; both only ever yield buckets that weir gave out. The
+// cookie holds no secret and names no person: it says which of 10 000 shares of
+// users its holder is in. It is good on every service of the cluster, so that
+// services that share a host share the cookie instead of replacing it in turn;
+// users still do not meet every candidate at once, because each rollout draws
+// its own buckets.
+
+const (
+	cookieVersion = "v1."
+	tagLength     = 16
+
+	// longestCookie bounds what is hashed: the longest that AppendCookie and
+	// pins can make, rounded up.
+	longestCookie = 96
+
+	// clockSkew is how far the clocks of two nodes may differ, in seconds.
+	clockSkew = 300
+)
+
+// CheckCookie returns the bucket of a cookie's value. It is false for one that
+// is malformed, forged, signed by a key that is not in Keys, or older than
+// MaxAge: its client is a new visitor. now is the wall time in unix seconds.
+func (s *Sticky) CheckCookie(value []byte, now int64) (bucket int, ok bool) {
+	if len(value) > longestCookie || len(value) < len(cookieVersion)+tagLength+1 {
+		return 0, false
+	}
+	signed, tag := value[:len(value)-tagLength-1], value[len(value)-tagLength:]
+	if value[len(signed)] != '.' || string(signed[:len(cookieVersion)]) != cookieVersion {
+		return 0, false
+	}
+	rest := signed[len(cookieVersion):]
+	id, rest := cut(rest)
+	k := s.Keys.find(id)
+	if k == nil || !k.verify(signed, tag) {
+		return 0, false
+	}
+	// From here on the text is ours, or that of another node, which may be of
+	// another build: it is still read with care.
+	digits, rest := cut(rest)
+	b, ok := parseNumber(digits)
+	if !ok || b >= Buckets {
+		return 0, false
+	}
+	digits, _ = cut(rest)
+	issued, ok := parseNumber(digits)
+	if !ok || !s.current(k, issued, now) {
+		return 0, false
+	}
+	return int(b), true
+}
+
+// AppendCookie appends the value of a Set-Cookie header that keeps the client in
+// bucket. now is the wall time in unix seconds; secure says that the client
+// came by TLS.
+func (s *Sticky) AppendCookie(dst []byte, bucket int, now int64, secure bool) []byte {
+	dst = append(dst, s.Name...)
+	dst = append(dst, '=')
+	start := len(dst)
+	k := &s.Keys.keys[s.Keys.signing]
+	dst = append(dst, cookieVersion...)
+	dst = append(dst, k.id...)
+	dst = append(dst, '.')
+	dst = strconv.AppendInt(dst, int64(bucket), 10)
+	dst = append(dst, '.')
+	dst = strconv.AppendInt(dst, now, 10)
+	tag := k.tag(dst[start:])
+	dst = append(dst, '.')
+	dst = append(dst, tag[:]...)
+
+	dst = append(dst, "; Max-Age="...)
+	dst = strconv.AppendInt(dst, int64(s.maxAge()/time.Second), 10)
+	if s.Domain != "" {
+		dst = append(dst, "; Domain="...)
+		dst = append(dst, s.Domain...)
+	}
+	dst = append(dst, "; Path="...)
+	if s.Path == "" {
+		dst = append(dst, '/')
+	}
+	dst = append(dst, s.Path...)
+	dst = append(dst, "; HttpOnly; SameSite=Lax"...)
+	if secure {
+		dst = append(dst, "; Secure"...)
+	}
+	return dst
+}
+
+func (s *Sticky) maxAge() time.Duration {
+	if s.MaxAge == 0 {
+		return DefaultMaxAge
+	}
+	return s.MaxAge
+}
+
+// current reports whether a cookie that k signed at issued still counts.
+func (s *Sticky) current(k *key, issued, now int64) bool {
+	if issued > now+clockSkew || now-issued > int64(s.maxAge()/time.Second) {
+		return false
+	}
+	// Whoever got hold of a retired key cannot make new cookies with it.
+	return k.retired == 0 || issued <= k.retired+clockSkew
+}
+
+// tag returns the tag of a cookie's text up to it.
+func (k *key) tag(signed []byte) [tagLength]byte {
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], siphash.Hash(k.k0, k.k1, signed))
+	var tag [tagLength]byte
+	for i, b := range sum {
+		tag[2*i] = hexDigits[b>>4]
+		tag[2*i+1] = hexDigits[b&15]
+	}
+	return tag
+}
+
+// verify compares in constant time, so that the time of the answer does not
+// tell how much of a guess is right.
+func (k *key) verify(signed, tag []byte) bool {
+	want := k.tag(signed)
+	return subtle.ConstantTimeCompare(want[:], tag) == 1
+}
+
+const hexDigits = "0123456789abcdef"
+
+// cut returns what stands before and after the first dot.
+func cut(text []byte) (before, after []byte) {
+	for i, c := range text {
+		if c == '.' {
+			return text[:i], text[i+1:]
+		}
+	}
+	return text, nil
+}
+
+// parseNumber reads a decimal number below 10^12 as AppendInt writes it: without
+// sign or leading zeros.
+func parseNumber(digits []byte) (int64, bool) {
+	if len(digits) == 0 || len(digits) > 12 || digits[0] == '0' && len(digits) > 1 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return n, true
+}

@@ -1,0 +1,99 @@
+package route
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// Route is what a request is matched to. Immutable once in a Table.
+type Route struct {
+	Service *Service
+
+	// StripPrefix is cut from the raw path before it goes upstream. Empty: nothing.
+	StripPrefix string
+}
+
+// Service is one service as the data plane sees it. Immutable once in a Table.
+type Service struct {
+	Name string
+
+	// Versions are all that may be picked; Split's labels are indexes into them.
+	Versions []*Version
+
+	// Stable is the index of the version that users are on.
+	Stable int
+
+	// Split maps buckets to indexes of Versions. Never nil.
+	Split *Split
+
+	// Mixed says that more than one version has weight. Without it every
+	// request goes to the one version and no sticky key is read or issued.
+	Mixed bool
+
+	// Sticky says how a request's bucket is found. Nil: every request draws anew.
+	Sticky *Sticky
+
+	// Rollout is the id of the rollout in force. Empty: none.
+	Rollout string
+
+	Timeout        time.Duration // from dispatch to the final head
+	IdleTimeout    time.Duration // longest silence of a body after its head
+	ConnectTimeout time.Duration // of one connect to an endpoint
+	MaxBody        int64         // of a request, in bytes; 0: no limit
+
+	// ErrorStatus holds the statuses that count as errors of a version.
+	ErrorStatus StatusSet
+
+	// HostPolicy says which Host an endpoint sees; with HostLiteral it is Host.
+	HostPolicy HostPolicy
+	Host       string
+}
+
+// Version is one deployed build of a service.
+type Version struct {
+	Name     string
+	Revision string // opaque; tells builds of one name apart
+	Index    int    // in Service.Versions
+
+	Pool     *upstream.Pool
+	Recorder *stats.Recorder
+}
+
+// HostPolicy says which Host an endpoint sees.
+type HostPolicy uint8
+
+// Host policies.
+const (
+	HostClient   HostPolicy = iota // what the client sent
+	HostEndpoint                   // the endpoint's address
+	HostLiteral                    // Service.Host
+)
+
+// StatusSet is a set of HTTP status codes. The zero StatusSet is empty.
+type StatusSet [10]uint64
+
+// ErrorStatuses returns the set of every 5xx and the given codes. A code below
+// 100 or above 599 is an error.
+func ErrorStatuses(codes ...int) (StatusSet, error) {
+	var s StatusSet
+	for code := 500; code < 600; code++ {
+		s.add(code)
+	}
+	for _, code := range codes {
+		if code < 100 || code > 599 {
+			return StatusSet{}, fmt.Errorf("cannot count status %d as an error: want 100 to 599", code)
+		}
+		s.add(code)
+	}
+	return s, nil
+}
+
+// Has reports whether code is in s.
+func (s *StatusSet) Has(code int) bool {
+	return uint(code) < 64*uint(len(s)) && s[code>>6]&(1<<(code&63)) != 0
+}
+
+func (s *StatusSet) add(code int) { s[code>>6] |= 1 << (code & 63) }

@@ -1,0 +1,118 @@
+package stats
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// TickLength is the length of a dispatch tick. All counts of a request belong
+// to the tick in which it was dispatched, however late they come.
+const TickLength = 100 * time.Millisecond
+
+// MaxLimits is the largest number of latency limits of a Trial.
+const MaxLimits = 8
+
+// ringTicks is how many ticks stay open: 102.4 s, more than the longest wait
+// for final counts. A power of two.
+const ringTicks = 1024
+
+// openTicks is how long a request may still be counted in its tick. The margin
+// to ringTicks is what keeps a goroutine, stopped between the check of a slot
+// and its increment, from hitting a slot that was reused meanwhile.
+const openTicks = ringTicks - 24
+
+// Trial counts one version's requests of lane split by dispatch tick.
+//
+// The goroutine that judges reads Outcomes while requests are counted.
+type Trial struct {
+	limits [MaxLimits]time.Duration // ascending or not; beyond n they are never read
+	n      int
+	marks  *Marks // nil: every bad outcome counts
+
+	rings   [MaxShards]atomic.Pointer[ring]
+	dropped atomic.Uint64
+}
+
+// Outcomes are the counts of the requests that were dispatched in one tick.
+// Always Errors <= Ended <= Headed <= Started.
+type Outcomes struct {
+	Started uint64 // dispatched
+	Headed  uint64 // the final head is known, or ended without one
+	Ended   uint64 // the outcome stands: ended, or an error at its head
+
+	Errors       uint64
+	ErrorsUnique uint64 // at most one per bucket within Repeat
+
+	Over       [MaxLimits]uint64 // slower than the limit
+	OverUnique [MaxLimits]uint64 // the same, at most one per bucket within Repeat
+	Excluded   [MaxLimits]uint64 // not slower, but an error or the client left: no evidence of speed
+}
+
+// NewTrial returns a Trial with an exact counter per latency limit.
+//
+// keyed says that the service has a sticky key: a bad outcome then counts at
+// most once per bucket within Repeat, by marks, which the trials of all
+// versions of the service share. It panics if there are more than MaxLimits
+// limits, or if keyed has no marks.
+func NewTrial(limits []time.Duration, keyed bool, marks *Marks) *Trial {
+	if len(limits) > MaxLimits {
+		panic("BUG: a trial with more than MaxLimits latency limits")
+	}
+	if keyed && marks == nil {
+		panic("BUG: a keyed trial without marks")
+	}
+	t := &Trial{n: len(limits)}
+	copy(t.limits[:], limits)
+	if keyed {
+		t.marks = marks
+	}
+	return t
+}
+
+// TickOf returns the tick of a moment in nanoseconds since the base.
+func TickOf(at int64) uint32 { return uint32(max(at, 0) / int64(TickLength)) }
+
+// Outcomes sums the shards of one dispatch tick into out, which it overwrites.
+// It is false if the ring moved past the tick: then the counts are gone. A tick
+// without requests, or one yet to come, has zeros.
+func (t *Trial) Outcomes(tick uint32, out *Outcomes) bool {
+	*out = Outcomes{}
+	for i := range t.rings {
+		r := t.rings[i].Load()
+		if r == nil {
+			continue
+		}
+		if !r.slots[tick%ringTicks].add(tick, out) {
+			return false
+		}
+	}
+	return true
+}
+
+// Limits returns the latency limits in the order of the counters.
+func (t *Trial) Limits() []time.Duration { return t.limits[:t.n:t.n] }
+
+// Dropped returns how many heads and ends came too late for their tick.
+func (t *Trial) Dropped() uint64 { return t.dropped.Load() }
+
+// begin counts the dispatch of tok and ties it to its ring. A request whose
+// tick is long gone stays outside the trial.
+func (t *Trial) begin(tok *Token, shard uint32) {
+	r := t.rings[shard%MaxShards].Load()
+	tick := TickOf(tok.at)
+	s := &r.slots[tick%ringTicks]
+	if s.epoch.Load() != ready(tick) && !s.open(tick) {
+		t.dropped.Add(1)
+		return
+	}
+	s.started.Add(1)
+	tok.ring = r
+}
+
+// grow allocates the ring of a shard unless it stands.
+func (t *Trial) grow(shard uint32) {
+	p := &t.rings[shard%MaxShards]
+	if p.Load() == nil {
+		p.CompareAndSwap(nil, &ring{trial: t})
+	}
+}
