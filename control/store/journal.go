@@ -108,6 +108,12 @@ func (j *journal) all() []Cut {
 	return slices.Clone(j.cuts)
 }
 
+func (j *journal) has(c Cut) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.cuts, c.same)
+}
+
 // forget drops the cuts of a rollout that ended.
 func (j *journal) forget(rollout string) error {
 	j.mu.Lock()
