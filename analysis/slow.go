@@ -1,0 +1,122 @@
+package analysis
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	minLooks = 10
+	// luck is the probability under which a version that keeps its limit would
+	// look as if it broke it in the last ten seconds. It decides what is called
+	// shared, never that a candidate fails.
+	luck = .01
+)
+
+// slowState are the counts of the last patience, in halves.
+type slowState struct {
+	Half   int64 `json:"half"` // the open half patience, counted from the start
+	Open   pair  `json:"open"`
+	Before pair  `json:"before"`
+	Full   bool  `json:"full"`             // whether Before is a whole half
+	Shared *pair `json:"shared,omitempty"` // the last window, if both versions broke the rule in it
+}
+
+// looks is how often the slow path looks in the longest possible rollout.
+func (r *judged) looks(longest time.Duration) int {
+	return max(minLooks, int(math.Ceil(2*float64(longest)/float64(r.patience()))))
+}
+
+func (j *Judge) observeSlow(i int, s Sample) {
+	j.closeWindows(i, s.At)
+	j.state.Rules[i].Slow.Open.add(pair{s.Stable, s.Candidate})
+}
+
+// closeWindows closes the halves that ended before the tick that ends at the
+// given time.
+func (j *Judge) closeWindows(i int, at time.Duration) {
+	if at <= 0 {
+		return
+	}
+	slow := &j.state.Rules[i].Slow
+	half := int64((at - 1) / (j.rules[i].patience() / 2))
+	if half <= slow.Half {
+		return
+	}
+	if slow.Full {
+		window := slow.Before
+		window.add(slow.Open)
+		j.decideSlow(i, window)
+	}
+	// A gap of more than a half leaves nothing of the last patience.
+	slow.Before, slow.Full = slow.Open, true
+	if half > slow.Half+1 {
+		slow.Before = pair{}
+	}
+	slow.Open = pair{}
+	slow.Half = half
+}
+
+// decideSlow judges one whole patience.
+func (j *Judge) decideSlow(i int, window pair) {
+	r, st := &j.rules[i], &j.state.Rules[i]
+	st.Slow.Shared = nil
+	if r.slowAlpha == 0 || st.Fail != nil || st.Missing != "" || !j.active(i) {
+		return
+	}
+	c, s := window.Candidate, window.Stable
+	if float64(c.X) <= float64(c.N)*r.share || binomialTail(c.N, c.X, r.share) > r.slowAlpha {
+		return
+	}
+	if j.state.Health.StableDown || float64(max(s.X, s.Raw)) > float64(s.N)*r.share {
+		st.Slow.Shared = &window
+		return
+	}
+	v := j.measured(i, window)
+	v.Path, v.NoBaseline = PathSlow, s.N < minBaseline
+	j.fail(i, v)
+}
+
+// breaks reports whether the rate is above the limit by more than luck.
+func breaks(c Counts, limit float64) bool {
+	return float64(c.Raw) > float64(c.N)*limit && c.N >= minBaseline && binomialTail(c.N, c.Raw, limit) <= luck
+}
+
+// StableBreaks reports whether stable itself broke the rule in the last ten
+// seconds, by more than luck. After a cut it tells a shared fault from the
+// candidate's own. It is false for an unknown rule.
+func (j *Judge) StableBreaks(ruleID string) bool {
+	for i := range j.rules {
+		if j.rules[i].ID == ruleID && j.stableBreaks(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *Judge) stableBreaks(i int) bool {
+	for k := range j.state.Rules[i].Fast {
+		if breaks(j.state.Rules[i].Fast[k].Recent.Sum.Stable, j.rules[i].share) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharedBreak returns the counts that show both versions breaking the rule.
+func (j *Judge) sharedBreak(i int) (pair, bool) {
+	r, st := &j.rules[i], &j.state.Rules[i]
+	for k := range st.Fast {
+		sum := st.Fast[k].Recent.Sum
+		if breaks(sum.Candidate, r.share) && j.stableBreaks(i) {
+			return sum, true
+		}
+		if j.state.Health.StableDown && j.proven(i, &st.Fast[k]) {
+			return st.Fast[k].Total, true
+		}
+	}
+	if st.Slow.Shared != nil {
+		return *st.Slow.Shared, true
+	}
+	return pair{}, false
+}

@@ -1,0 +1,95 @@
+package analysis
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrOtherPolicy says that a stored state belongs to a judge of another policy.
+// Its evidence proves nothing here.
+var ErrOtherPolicy = errors.New("the state was gathered under another policy")
+
+// MarshalJSON gives the whole state, from which UnmarshalJSON goes on as if
+// nothing had been between.
+func (j *Judge) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(&j.state)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode judge state: %w", err)
+	}
+	return data, nil
+}
+
+// UnmarshalJSON takes over a state that a judge of the same policy marshalled;
+// ErrOtherPolicy if the policies differ. On any error the judge is unchanged.
+func (j *Judge) UnmarshalJSON(data []byte) error {
+	var s judgeState
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("cannot decode judge state: %w", err)
+	}
+	if s.Policy != j.state.Policy {
+		return fmt.Errorf("cannot take over judge state: %w", ErrOtherPolicy)
+	}
+	if err := s.check(&j.state); err != nil {
+		return fmt.Errorf("cannot take over judge state: %w", err)
+	}
+	j.state = s
+	return nil
+}
+
+// check says whether a decoded state has the shape of like, and values that a
+// judge can have reached.
+func (s *judgeState) check(like *judgeState) error {
+	if s.Now < 0 || s.WeightAt < 0 || s.Stage.Index < 0 || s.Health.Failing < NoEndpoint {
+		return errors.New("a time or an index is negative")
+	}
+	if len(s.Rules) != len(like.Rules) {
+		return fmt.Errorf("it has %d rules instead of %d", len(s.Rules), len(like.Rules))
+	}
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		if len(r.Fast) != len(like.Rules[i].Fast) {
+			return fmt.Errorf("rule %d has %d detectors instead of %d", i, len(r.Fast), len(like.Rules[i].Fast))
+		}
+		if err := r.Slack.Check(); err != nil {
+			return fmt.Errorf("rule %d: %w", i, err)
+		}
+		if r.Slow.Half < 0 {
+			return fmt.Errorf("rule %d: the window is negative", i)
+		}
+		for k := range r.Fast {
+			if err := r.Fast[k].Check(); err != nil {
+				return fmt.Errorf("rule %d: %w", i, err)
+			}
+			if err := r.Fast[k].Recent.check(); err != nil {
+				return fmt.Errorf("rule %d: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *recent) check() error {
+	var sum pair
+	for _, p := range r.Slots {
+		if !p.Stable.sane() || !p.Candidate.sane() {
+			return errors.New("the recent counts are out of range")
+		}
+		sum.add(p)
+	}
+	if r.Slot < 0 || sum != r.Sum {
+		return errors.New("the recent counts do not add up")
+	}
+	return nil
+}
+
+func (p Policy) fingerprint() string {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic("BUG: a policy cannot be encoded: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
