@@ -1,0 +1,174 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+)
+
+func (m *machine) command(c Command) error {
+	r := &m.Rollout
+	switch c.Verb {
+	case "abort":
+		return m.abort(c)
+	case "undo":
+		return m.undo(c)
+	}
+	if r.Phase.Final() {
+		return r.illegal("", "cannot %s rollout %q: it is over (%s)", c.Verb, r.ID, r.Phase)
+	}
+	switch c.Verb {
+	case "pause":
+		return m.pause(c)
+	case "resume":
+		return m.resume(c)
+	case "promote":
+		return m.promote(c)
+	case "retry":
+		return r.illegal("", "cannot retry rollout %q: it is not over (%s)", r.ID, r.Phase)
+	}
+	return r.illegal("", "cannot %s rollout %q: there is no such verb", c.Verb, r.ID)
+}
+
+// abort is taken from every phase that is not final.
+func (m *machine) abort(c Command) error {
+	r := &m.Rollout
+	if r.Phase == Succeeded {
+		return r.illegal("undo makes the version before stable again", "cannot abort rollout %q: it succeeded", r.ID)
+	}
+	if r.Phase.Final() {
+		return r.illegal("", "cannot abort rollout %q: it is over (%s)", r.ID, r.Phase)
+	}
+	reason := byWhom("aborted", c.Actor, c.Reason)
+	for _, version := range onTrial(r.Weights, r.From) {
+		m.emit(CutNow{m.cut(version, c.Actor, reason, m.at)})
+	}
+	m.fallBack(Aborted, AnnounceAborted, c.Actor, reason, nil)
+	return nil
+}
+
+// undo makes the version before stable again. Of a rollout that is not over it
+// is abort.
+func (m *machine) undo(c Command) error {
+	r, s := &m.Rollout, &m.Service
+	if !r.Phase.Final() {
+		return m.abort(c)
+	}
+	switch {
+	case r.Phase != Succeeded:
+		return r.illegal("", "cannot undo rollout %q: it is over (%s), %s is stable", r.ID, r.Phase, s.Stable)
+	case s.Rollout != "":
+		return r.illegal("abort that one first", "cannot undo rollout %q: rollout %q is in force", r.ID, s.Rollout)
+	case s.Stable != r.To:
+		return r.illegal("", "cannot undo rollout %q: %s is stable by now", r.ID, s.Stable)
+	case s.Previous != r.From || m.at.After(s.KeepUntil):
+		return r.illegal("start a rollout to "+r.From+" instead", "cannot undo rollout %q: %s is not kept any more", r.ID, r.From)
+	}
+	reason := byWhom("undone", c.Actor, c.Reason)
+	s.Stable, s.Previous = r.From, ""
+	s.KeepUntil = time.Time{}
+	m.weigh(m.allOn(r.From))
+	m.become(Aborted, c.Actor, reason, nil)
+	m.announce(AnnounceAborted, "all on %s; %s", r.From, reason)
+	return nil
+}
+
+// pause keeps the weights and stops the stage time.
+func (m *machine) pause(c Command) error {
+	r := &m.Rollout
+	if r.Phase == Paused || r.Phase == Queued {
+		return r.illegal("", "cannot pause rollout %q: it is %s already", r.ID, r.Phase)
+	}
+	m.hold(c.Actor, byWhom("paused", c.Actor, c.Reason), nil)
+	return nil
+}
+
+func (m *machine) hold(actor, reason string, v *analysis.Verdict) {
+	m.become(Paused, actor, reason, v)
+	m.announce(AnnouncePaused, "paused at %s; %s", describe(m.Rollout.Weights), reason)
+}
+
+// resume goes on where the pause began. After a break, which would only pause
+// it again, the evidence starts anew.
+func (m *machine) resume(c Command) error {
+	r := &m.Rollout
+	if r.Phase != Paused {
+		return r.illegal("", "cannot resume rollout %q: it is not paused (%s)", r.ID, r.Phase)
+	}
+	phase := r.Resume
+	if r.onStable() {
+		m.weigh(r.Held)
+		phase = m.phaseOf(r.Held)
+		r.Held = nil
+		m.freshen()
+		m.emit(DropCuts{})
+	} else {
+		m.forgive()
+		r.HoldFrom = configs.Duration(m.elapsed)
+	}
+	reason := byWhom("resumed", c.Actor, c.Reason)
+	m.become(phase, c.Actor, reason, nil)
+	m.announce(AnnounceResumed, "resumed at %s; %s", describe(r.Weights), reason)
+	return nil
+}
+
+// forgive drops the verdict that paused the rollout, if one did: a person has
+// looked at it and wants to go on.
+func (m *machine) forgive() {
+	if v := m.Rollout.Verdict; m.Rollout.Phase == Paused && v != nil && v.Kind == analysis.Fail {
+		m.freshen()
+	}
+}
+
+// phaseOf is the phase that weights put a running rollout in.
+func (m *machine) phaseOf(weights map[string]configs.Weight) Phase {
+	if version, ok := whole(weights); ok && m.Rollout.manual() && version != m.Rollout.From {
+		return Baking
+	}
+	return Progressing
+}
+
+// promote goes on at once, whatever time and evidence say.
+func (m *machine) promote(c Command) error {
+	r := &m.Rollout
+	if !r.promotable() {
+		hint, why := m.notPromotable()
+		return r.illegal(hint, "cannot promote rollout %q: %s", r.ID, why)
+	}
+	what := "promoted"
+	if c.Full {
+		what = "promoted to 100%"
+	}
+	reason := byWhom(what, c.Actor, c.Reason)
+	m.forgive()
+	phase := r.Phase
+	if phase == Paused {
+		phase = r.Resume
+	}
+	switch {
+	case c.Full, r.manual():
+		m.succeed(c.Actor, reason)
+	case phase == Pending:
+		m.enterStage(0, c.Actor, reason)
+	case phase == Progressing && r.Stage+1 < len(r.Plan.Stages):
+		m.enterStage(r.Stage+1, c.Actor, reason)
+	default:
+		m.succeed(c.Actor, reason)
+	}
+	return nil
+}
+
+// notPromotable says what a person can do, and why promote is refused.
+func (m *machine) notPromotable() (hint, why string) {
+	r := &m.Rollout
+	switch {
+	case r.Phase == Queued:
+		return "", "it waits for another rollout"
+	case r.Phase == Pending:
+		return "start the candidate, or abort", "the candidate has no healthy endpoint"
+	case r.onStable():
+		return "resume it, so that it is judged anew", "it was cut while stable broke the same rule"
+	}
+	return "set the weights instead", "it has several candidates"
+}

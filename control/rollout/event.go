@@ -1,0 +1,126 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+)
+
+// Event is what happens to a rollout. The set is closed. At is wall time, for
+// display and for what Service.KeepUntil says.
+type Event interface{ event() }
+
+// Tick is the leader's look at a rollout in force, about ten times a second.
+// Its verdict must be of the rollout's present generation and stage.
+type Tick struct {
+	At time.Time
+
+	// Verdict is of the one candidate.
+	Verdict analysis.Verdict
+
+	// Candidates are the verdicts by version where weights by hand put several
+	// under trial. Nil: Verdict alone.
+	Candidates map[string]analysis.Verdict
+
+	CandidateUp bool // the candidate has a healthy endpoint
+	StableUp    bool // stable has one
+	Acked       bool // every node that counts has applied the present state
+}
+
+// Command is a person's verb: pause, resume, promote, abort or undo.
+type Command struct {
+	At     time.Time
+	Actor  string
+	Verb   string
+	Reason string // shown in the history; may be empty
+	Full   bool   // promote: to 100 % at once
+}
+
+// SetWeights moves the weights of a manual rollout in force.
+type SetWeights struct {
+	At      time.Time
+	Actor   string
+	Weights map[string]configs.Weight // add up to configs.Whole; a version left out has none
+}
+
+// CutSeen is a cut that stands in the state, whichever node made it.
+type CutSeen struct {
+	At  time.Time
+	Cut Cut
+}
+
+// StableBreaks says that stable breaks the rule that a candidate was just put
+// back for. The elapsed time that goes with it is the time since then.
+type StableBreaks struct {
+	At   time.Time
+	Rule string
+}
+
+// RevisionChanged says that a candidate is another build now.
+type RevisionChanged struct {
+	At       time.Time
+	Version  string
+	Revision string
+}
+
+// Supersede ends a rollout in favour of another. The weights stay: New and
+// NewManual say what becomes of them, in the same transaction.
+type Supersede struct {
+	At    time.Time
+	Actor string
+	By    string // the id of the other
+}
+
+func (Tick) event()            {}
+func (Command) event()         {}
+func (SetWeights) event()      {}
+func (CutSeen) event()         {}
+func (StableBreaks) event()    {}
+func (RevisionChanged) event() {}
+func (Supersede) event()       {}
+
+// Effect is what has to be done besides writing the pair. The set is closed.
+type Effect interface{ effect() }
+
+// CutNow takes a version to 0 on this node before anything is written: table,
+// then disk, then etcd. Node and Boot of the cut are for the caller to fill.
+// The pair that comes with it may be unchanged: the cut, once it stands in
+// etcd, comes back as CutSeen. A Tick gives it again until then.
+type CutNow struct{ Cut Cut }
+
+// ResetEvidence starts the judge and the stage time anew.
+type ResetEvidence struct{}
+
+// DropCuts deletes, in the transaction that writes the pair, the known cuts of
+// this rollout that Service.Voids reports under the new Service. Each is
+// compared to be the one that was read.
+type DropCuts struct{}
+
+// Announce tells people. It is written in the same transaction as the pair.
+type Announce struct {
+	Kind string // one of the Announce kinds
+	Text string // one sentence
+}
+
+// Kinds of an Announce.
+const (
+	AnnounceStarted    = "started"
+	AnnounceStage      = "stage"
+	AnnounceWeights    = "weights"
+	AnnouncePaused     = "paused"
+	AnnounceResumed    = "resumed"
+	AnnounceBaking     = "baking"
+	AnnounceRestarted  = "restarted"
+	AnnounceSucceeded  = "succeeded"
+	AnnounceRolledBack = "rolled_back"
+	AnnounceAborted    = "aborted"
+	AnnounceFailed     = "failed"
+	AnnounceSuperseded = "superseded"
+	AnnounceCut        = "cut" // one of several candidates was taken to 0
+)
+
+func (CutNow) effect()        {}
+func (ResetEvidence) effect() {}
+func (DropCuts) effect()      {}
+func (Announce) effect()      {}

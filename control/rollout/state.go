@@ -1,0 +1,166 @@
+// Package rollout is the state machine of a release. It is pure: a state, an
+// event and the elapsed stage time come in, a new state and effects go out.
+// It has no clock, goroutine, logger or I/O.
+package rollout
+
+import (
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/proxy/route"
+)
+
+// Phase is where a rollout stands.
+type Phase string
+
+// Phases of a rollout. The last five are final.
+const (
+	Queued      Phase = "queued"      // waits for another rollout of the service
+	Pending     Phase = "pending"     // accepted, no candidate traffic yet
+	Progressing Phase = "progressing" // a stage is running
+	Paused      Phase = "paused"      // weights stay, stage time stands still, the judge goes on
+	Baking      Phase = "baking"      // after the last stage, still watched
+	Succeeded   Phase = "succeeded"   // the candidate is stable
+	RolledBack  Phase = "rolled_back" // the judge or a trigger put the traffic back
+	Aborted     Phase = "aborted"     // a person put the traffic back
+	Failed      Phase = "failed"      // ended before any user traffic
+	Superseded  Phase = "superseded"  // another rollout took its place
+)
+
+// Final reports whether no event but a person's undo changes p again.
+func (p Phase) Final() bool {
+	switch p {
+	case Succeeded, RolledBack, Aborted, Failed, Superseded:
+		return true
+	}
+	return false
+}
+
+// Wait is what a rollout waits for; empty means time alone.
+type Wait string
+
+// Waits of a rollout.
+const (
+	WaitNothing  Wait = ""
+	WaitApproval Wait = "approval"
+	WaitHook     Wait = "hook"
+	WaitEvidence Wait = "evidence"
+	WaitAck      Wait = "ack"
+	WaitFreeze   Wait = "freeze"
+	WaitHealth   Wait = "health"
+	WaitCapacity Wait = "capacity"
+)
+
+// State is the value of rollouts/<id>: the plan and where it stands. It is
+// written at transitions only.
+type State struct {
+	ID       string          `json:"id"`
+	Service  string          `json:"service"`
+	Strategy string          `json:"strategy"`
+	From     string          `json:"from"` // the stable version when the rollout began
+	To       string          `json:"to"`   // the candidate; the first of Candidates
+	Plan     configs.Rollout `json:"plan"`
+
+	// Candidates are the versions under trial in name order: one for a plan,
+	// one or more for weights by hand.
+	Candidates []string `json:"candidates"`
+
+	Phase Phase `json:"phase"`
+
+	// Stage is the index into Plan.Stages. -1 before the first.
+	Stage int `json:"stage"`
+
+	// Weights are what this rollout wants of the service now.
+	Weights map[string]configs.Weight `json:"weights"`
+
+	// Resume is the phase that a paused rollout goes back to.
+	Resume Phase `json:"resume,omitempty"`
+
+	// Nodes is how many nodes served when the rollout began: it shares alpha out.
+	Nodes int `json:"nodes,omitempty"`
+
+	// Generation counts fresh starts of the evidence: a changed revision of
+	// the candidate, a resume after a shared break.
+	Generation int `json:"generation"`
+
+	// Revision is the candidate's revision when the generation began.
+	Revision string `json:"revision,omitempty"`
+
+	// HoldFrom is the stage time from which a wait for evidence is counted: 0,
+	// or when a person last resumed the stage.
+	HoldFrom configs.Duration `json:"hold_from,omitempty"`
+
+	// Held are the weights that a cut took away. A rollout that is paused with
+	// Held set is on stable, and goes back to them when a person resumes it.
+	Held map[string]configs.Weight `json:"held,omitempty"`
+
+	StartedAt time.Time `json:"started_at"` // wall time, for display only, like all here
+	UpdatedAt time.Time `json:"updated_at"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+
+	Verdict    *analysis.Verdict `json:"verdict,omitempty"` // the last that moved this rollout
+	Reason     string            `json:"reason,omitempty"`  // one sentence: why it stands where it stands
+	WaitingFor Wait              `json:"waiting_for"`
+	Actor      string            `json:"actor,omitempty"` // who started it
+	Replaces   string            `json:"replaces,omitempty"`
+
+	// History are the transitions, oldest first, at most MaxHistory.
+	History []Transition `json:"history,omitempty"`
+}
+
+// MaxHistory bounds the transitions that a State keeps. The first is never dropped.
+const MaxHistory = 100
+
+// Transition is one change of a rollout, with what caused it.
+type Transition struct {
+	At      time.Time                 `json:"at"`
+	From    Phase                     `json:"from"`
+	To      Phase                     `json:"to"`
+	Stage   int                       `json:"stage"`
+	Weights map[string]configs.Weight `json:"weights"`
+	Actor   string                    `json:"actor,omitempty"` // a person or `weir`
+	Reason  string                    `json:"reason,omitempty"`
+	Verdict *analysis.Verdict         `json:"verdict,omitempty"`
+}
+
+// Service is the value of state/<service>: the only source of a split.
+type Service struct {
+	Name    string                    `json:"name"`
+	Stable  string                    `json:"stable"`
+	Weights map[string]configs.Weight `json:"weights"`
+
+	// Order names the versions that Labels' numbers stand for. Only while mixed.
+	Order  []string     `json:"order,omitempty"`
+	Labels route.Labels `json:"labels,omitempty"`
+
+	// Rollout is the id in force. Empty: none.
+	Rollout string `json:"rollout,omitempty"`
+
+	// Generation is that of the rollout in force: cuts of an older one are void.
+	Generation int `json:"generation,omitempty"`
+
+	// Previous was stable before the last rollout succeeded, and is kept until
+	// KeepUntil, so that undo is one swap.
+	Previous  string    `json:"previous,omitempty"`
+	KeepUntil time.Time `json:"keep_until,omitzero"`
+
+	// Versions were brought by rollouts through the API and survive applies.
+	Versions map[string]configs.Version `json:"versions,omitempty"`
+}
+
+// Cut is the value of cuts/<rollout>/<node>: a node's fact that it took a
+// candidate to 0, ahead of etcd. While one exists no table gives the version
+// weight and no transaction raises it.
+type Cut struct {
+	Rollout    string           `json:"rollout"`
+	Service    string           `json:"service"`
+	Version    string           `json:"version"`
+	Generation int              `json:"generation"` // of the rollout's evidence; a cut of an older one is void
+	Node       string           `json:"node"`
+	Boot       string           `json:"boot"`
+	At         time.Time        `json:"at"`
+	Actor      string           `json:"actor,omitempty"` // a person who aborted; empty: the judge
+	Reason     string           `json:"reason"`
+	Verdict    analysis.Verdict `json:"verdict,omitzero"`
+}

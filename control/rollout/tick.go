@@ -1,0 +1,161 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+)
+
+// tick is the only event by which time and evidence move a rollout.
+func (m *machine) tick(t Tick) {
+	switch m.Rollout.Phase {
+	case Pending:
+		m.tickPending(t)
+	case Progressing, Baking:
+		if m.judge(t) {
+			return
+		}
+		m.tickStage(t)
+	case Paused:
+		m.judge(t)
+	}
+}
+
+// tickPending waits until the candidate can take traffic.
+func (m *machine) tickPending(t Tick) {
+	r := &m.Rollout
+	switch {
+	case !t.CandidateUp && m.elapsed >= PendingLimit:
+		m.fallBack(Failed, AnnounceFailed, self, fmt.Sprintf("%s had no healthy endpoint for %s", r.To, PendingLimit), nil)
+	case !t.CandidateUp:
+		m.wait(WaitHealth, "%s has no healthy endpoint yet", r.To)
+	case !t.StableUp:
+		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
+	case !t.Acked:
+		m.wait(WaitAck, "not every node has applied the present state")
+	default:
+		m.enterStage(0, self, r.To+" is healthy")
+	}
+}
+
+// judge acts on broken rules. It reports whether the rest of the tick is off.
+func (m *machine) judge(t Tick) bool {
+	if t.Candidates == nil {
+		return m.judgeOne(m.Rollout.To, t.Verdict, t.StableUp)
+	}
+	acted := false
+	for _, version := range m.Rollout.Candidates {
+		if v, ok := t.Candidates[version]; ok && m.judgeOne(version, v, t.StableUp) {
+			acted = true
+		}
+	}
+	return acted
+}
+
+func (m *machine) judgeOne(version string, v analysis.Verdict, stableUp bool) bool {
+	r := &m.Rollout
+	if v.Kind != analysis.Fail || v.Action == analysis.Notify || r.Weights[version] == 0 {
+		return false
+	}
+	switch {
+	case v.Action == analysis.Pause:
+		if r.Phase != Paused {
+			m.hold(self, v.Text, &v)
+		}
+	case !stableUp:
+		// Nothing would be gained: stable could not take the traffic.
+		if r.Phase == Paused {
+			break
+		}
+		m.wait(WaitHealth, "%s; held, because stable version %s has no healthy endpoint", v.Text, r.From)
+	default:
+		c := m.cut(version, "", v.Text, m.at)
+		c.Verdict = v
+		m.emit(CutNow{c})
+	}
+	return true
+}
+
+// tickStage ends a stage or a bake that has had its time and its evidence.
+func (m *machine) tickStage(t Tick) {
+	r := &m.Rollout
+	length := r.Plan.Bake.Std()
+	if r.Phase == Progressing {
+		if r.manual() {
+			m.wait(WaitNothing, "the weights are set by hand")
+			return
+		}
+		length = r.Plan.Stages[r.Stage].Duration.Std()
+	}
+	if m.elapsed < length {
+		m.wait(WaitNothing, "%s", m.where())
+		return
+	}
+	v := m.whole(t)
+	switch {
+	case !t.CandidateUp:
+		m.wait(WaitHealth, "%s has no healthy endpoint", r.To)
+	case v.Kind == analysis.Shared:
+		m.wait(WaitEvidence, "%s", v.Text)
+	case v.Kind != analysis.Pass:
+		m.waitEvidence(v, length)
+	case m.nextRaises() && !t.StableUp:
+		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
+	case !t.Acked:
+		m.wait(WaitAck, "not every node has applied the present state")
+	default:
+		m.next(self, m.where()+" passed")
+	}
+}
+
+// whole returns the verdict of the version that the stage is about.
+func (m *machine) whole(t Tick) analysis.Verdict {
+	if t.Candidates == nil {
+		return t.Verdict
+	}
+	version, _ := whole(m.Rollout.Weights)
+	return t.Candidates[version]
+}
+
+// waitEvidence extends a stage that could not be decided, then asks a person.
+func (m *machine) waitEvidence(v analysis.Verdict, length time.Duration) {
+	if length == 0 {
+		length = MinExtend
+	}
+	if m.elapsed-m.Rollout.HoldFrom.Std() < ExtendStage*length {
+		m.wait(WaitEvidence, "%s", undecided(v))
+		return
+	}
+	m.hold(self, fmt.Sprintf("%s could not be decided: %s", m.where(), undecided(v)), &v)
+}
+
+// undecided says what is missing for a verdict.
+func undecided(v analysis.Verdict) string {
+	switch {
+	case v.Kind == analysis.Inconclusive && v.Needed > v.Seen:
+		return fmt.Sprintf("%s (about %d more requests are needed)", v.Text, v.Needed-v.Seen)
+	case v.Text != "":
+		return v.Text
+	}
+	return "nothing was measured"
+}
+
+// nextRaises reports whether what follows gives the candidate more weight.
+func (m *machine) nextRaises() bool {
+	r := &m.Rollout
+	if r.Phase == Progressing && r.Stage+1 < len(r.Plan.Stages) {
+		return m.stageWeights(r.Stage + 1)[r.To] > r.Weights[r.To]
+	}
+	if r.Phase == Progressing && r.Plan.Bake > 0 {
+		return false
+	}
+	return r.Weights[r.From] > 0
+}
+
+func (m *machine) where() string {
+	if m.Rollout.Phase == Baking {
+		return "the bake"
+	}
+	return m.stageName(m.Rollout.Stage)
+}
