@@ -33,23 +33,7 @@ type shard struct {
 	aside   atomic.Uint64 // ended on lanes for which no client waits
 	codes   [CodeCount]atomic.Uint64
 	reasons [Reasons]atomic.Uint64
-	sum     atomic.Int64 // of the latencies, in nanoseconds
 	latency [hist.Buckets]atomic.Uint64
-}
-
-// Token is one request between Begin and End. The caller keeps it and passes
-// its address; one goroutine at a time may use it. The zero Token counts
-// nothing, and End leaves it zero, so an End too many does no harm.
-type Token struct {
-	shard *shard
-	ring  *ring // nil: not evidence
-	at    int64 // dispatch, in nanoseconds since the base
-
-	bucket int32
-	lane   Lane
-	headed bool
-	known  bool // the outcome stands: counted as ended in its tick
-	bad    bool // counted as an error in its tick
 }
 
 // Outcome is how a request ended.
@@ -89,13 +73,11 @@ func (r *Recorder) Begin(shard uint32, lane Lane, at int64, bucket int32) Token 
 		s = r.grow(i)
 	}
 	s.begun[lane].Add(1)
-	t := Token{shard: s, at: at, bucket: bucket, lane: lane}
-	if lane == Split {
-		if trial := r.trial.Load(); trial != nil {
-			trial.begin(&t, i)
-		}
+	var ring *ring
+	if trial := r.trial.Load(); trial != nil && lane == Split {
+		ring = trial.begin(i, TickOf(at))
 	}
-	return t
+	return Token{shard: s, ring: ring, at: at, key: key{bucket: bucket, lane: lane}}
 }
 
 // Head counts that the final response head arrived, at most once and before End.
@@ -104,15 +86,17 @@ func (r *Recorder) Begin(shard uint32, lane Lane, at int64, bucket int32) Token 
 // dispatch if the answer came first. bad says that the status is an error of
 // the version: the tick's outcome stands from now on, whatever the body does.
 func (r *Recorder) Head(t *Token, at int64, latency time.Duration, status int, bad bool) {
-	if t.shard == nil || t.headed {
+	if t.shard == nil || t.key.state != dispatched {
 		return
 	}
-	t.headed = true
 	t.observe(latency)
 	if t.ring != nil {
-		t.ring.head(t, at, latency, bad)
+		t.head(at, latency, bad)
 	}
-	t.bad = bad
+	t.key.state = headed
+	if bad {
+		t.key.state = failed
+	}
 }
 
 // End counts the end of a request; t is zero afterwards. A request that ends
@@ -125,16 +109,16 @@ func (r *Recorder) End(t *Token, at int64, outcome Outcome) {
 	if outcome.ClientLeft {
 		reason = ClientLeft
 	}
-	if t.bad && !reason.Error() {
+	if t.key.state == failed && !reason.Error() {
 		reason = Status
 	}
-	if !t.headed {
+	if t.key.state == dispatched {
 		t.observe(time.Duration(at - t.at))
 	}
 	if t.ring != nil {
-		t.ring.end(t, at, reason)
+		t.end(at, reason)
 	}
-	t.shard.end(t.lane, reason, outcome.Status)
+	t.shard.end(t.key.lane, reason, outcome.Status)
 	*t = Token{}
 }
 
@@ -161,16 +145,6 @@ func (r *Recorder) Armed() *Trial { return r.trial.Load() }
 func (r *Recorder) grow(i uint32) *shard {
 	r.shards[i].CompareAndSwap(nil, new(shard))
 	return r.shards[i].Load()
-}
-
-// observe records a latency. Answers that no client waits for are left out.
-func (t *Token) observe(latency time.Duration) {
-	if t.lane.aside() {
-		return
-	}
-	latency = max(latency, 0)
-	t.shard.sum.Add(int64(latency))
-	t.shard.latency[hist.Index(latency)].Add(1)
 }
 
 func (s *shard) end(lane Lane, reason Reason, status int) {

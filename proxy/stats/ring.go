@@ -3,15 +3,17 @@ package stats
 import (
 	"runtime"
 	"sync/atomic"
-	"time"
 )
 
 // ring holds the open ticks of one shard of a Trial. Tick n is in slot
 // n % ringTicks until tick n + ringTicks begins.
 type ring struct {
 	trial *Trial
+	_     [slotSize - 8]byte // slots begin with a cache line
 	slots [ringTicks]slot
 }
+
+const slotSize = 128
 
 // slot holds the counts of one tick. It fills two cache lines.
 type slot struct {
@@ -19,10 +21,20 @@ type slot struct {
 	// a goroutine clears the slot for that tick. 0: never used.
 	epoch atomic.Uint64
 
-	started, headed, ended, errors, errorsUnique atomic.Uint32
+	started, errors, errorsUnique atomic.Uint32
+
+	// done counts heads in its upper and ends in its lower half, so that a
+	// request that has both at once is one addition.
+	done atomic.Uint64
 
 	over, overUnique, excluded [MaxLimits]atomic.Uint32
 }
+
+// oneEnd and oneHead are what slot.done grows by.
+const (
+	oneEnd  = 1
+	oneHead = 1 << 32
+)
 
 // ready returns the epoch of a slot whose counts are of tick.
 func ready(tick uint32) uint64 { return (uint64(tick) + 1) << 1 }
@@ -49,9 +61,10 @@ func (s *slot) open(tick uint32) bool {
 }
 
 func (s *slot) clear() {
-	for _, c := range [...]*atomic.Uint32{&s.started, &s.headed, &s.ended, &s.errors, &s.errorsUnique} {
+	for _, c := range [...]*atomic.Uint32{&s.started, &s.errors, &s.errorsUnique} {
 		c.Store(0)
 	}
+	s.done.Store(0)
 	for k := range MaxLimits {
 		s.over[k].Store(0)
 		s.overUnique[k].Store(0)
@@ -74,79 +87,9 @@ func (s *slot) add(tick uint32, out *Outcomes) bool {
 	}
 	out.ErrorsUnique += uint64(s.errorsUnique.Load())
 	out.Errors += uint64(s.errors.Load())
-	out.Ended += uint64(s.ended.Load())
-	out.Headed += uint64(s.headed.Load())
+	done := s.done.Load()
+	out.Ended += done & (oneHead - 1)
+	out.Headed += done / oneHead
 	out.Started += uint64(s.started.Load())
 	return s.epoch.Load() == want
-}
-
-// slot returns the slot of a request's tick, or nil if that is closed by now.
-func (r *ring) slot(t *Token, at int64) (*slot, uint32) {
-	tick := TickOf(t.at)
-	s := &r.slots[tick%ringTicks]
-	if at-t.at > int64(openTicks*TickLength) || s.epoch.Load() != ready(tick) {
-		r.trial.dropped.Add(1)
-		return nil, 0
-	}
-	return s, tick
-}
-
-// head counts the final head of t.
-func (r *ring) head(t *Token, at int64, latency time.Duration, bad bool) {
-	s, tick := r.slot(t, at)
-	if s == nil {
-		t.ring = nil
-		return
-	}
-	s.headed.Add(1)
-	r.latency(s, t, tick, latency, bad)
-	if bad {
-		s.ended.Add(1)
-		t.known = true
-		r.bad(s, t, tick)
-	}
-}
-
-// end counts the end of t unless its head was the outcome.
-func (r *ring) end(t *Token, at int64, reason Reason) {
-	if t.known {
-		return
-	}
-	s, tick := r.slot(t, at)
-	if s == nil {
-		return
-	}
-	if !t.headed {
-		s.headed.Add(1)
-		r.latency(s, t, tick, time.Duration(at-t.at), true)
-	}
-	s.ended.Add(1)
-	if reason.Error() {
-		r.bad(s, t, tick)
-	}
-}
-
-// bad counts an error.
-func (r *ring) bad(s *slot, t *Token, tick uint32) {
-	s.errors.Add(1)
-	if m := r.trial.marks; m == nil || t.bucket < 0 || m.errors().first(t.bucket, tick) {
-		s.errorsUnique.Add(1)
-	}
-}
-
-// latency compares a latency with every limit. void says that a request within
-// the limit is no evidence of speed: a fast error, or a client that left.
-func (r *ring) latency(s *slot, t *Token, tick uint32, latency time.Duration, void bool) {
-	trial := r.trial
-	for k := range trial.n {
-		switch {
-		case latency > trial.limits[k]:
-			s.over[k].Add(1)
-			if m := trial.marks; m == nil || t.bucket < 0 || m.over(k).first(t.bucket, tick) {
-				s.overUnique[k].Add(1)
-			}
-		case void:
-			s.excluded[k].Add(1)
-		}
-	}
 }

@@ -95,18 +95,17 @@ func (t *Trial) Limits() []time.Duration { return t.limits[:t.n:t.n] }
 // Dropped returns how many heads and ends came too late for their tick.
 func (t *Trial) Dropped() uint64 { return t.dropped.Load() }
 
-// begin counts the dispatch of tok and ties it to its ring. A request whose
-// tick is long gone stays outside the trial.
-func (t *Trial) begin(tok *Token, shard uint32) {
+// begin counts a dispatch and returns the ring that the rest of the request
+// belongs to: nil, and nothing is counted, if its tick is long gone.
+func (t *Trial) begin(shard, tick uint32) *ring {
 	r := t.rings[shard%MaxShards].Load()
-	tick := TickOf(tok.at)
 	s := &r.slots[tick%ringTicks]
 	if s.epoch.Load() != ready(tick) && !s.open(tick) {
 		t.dropped.Add(1)
-		return
+		return nil
 	}
 	s.started.Add(1)
-	tok.ring = r
+	return r
 }
 
 // grow allocates the ring of a shard unless it stands.
