@@ -1,0 +1,149 @@
+package configs
+
+import (
+	"cmp"
+	"os"
+	"time"
+)
+
+// Defaults of documents. Every one is named in its field's comment.
+const (
+	defaultControl = "127.0.0.1:9797"
+	defaultPrefix  = "/weir/default"
+	defaultDir     = "weir-data"
+	defaultCache   = "weir-state.json"
+	defaultCookie  = "weir_id"
+)
+
+func orDuration(d Duration, otherwise time.Duration) Duration {
+	return cmp.Or(d, Duration(otherwise))
+}
+
+// SetDefaults fills in what n leaves out. What n points to is copied before it
+// is changed. The name is left empty if the host has none that can be used.
+func (n *Node) SetDefaults() {
+	if n.Name == "" {
+		if host, err := os.Hostname(); err == nil && isVersionName(host) {
+			n.Name = host
+		}
+	}
+	n.Control.Address = cmp.Or(n.Control.Address, defaultControl)
+	switch {
+	case n.State.Etcd != nil:
+		etcd := *n.State.Etcd
+		etcd.Prefix = cmp.Or(etcd.Prefix, defaultPrefix)
+		n.State.Etcd = &etcd
+	default:
+		embedded := Embedded{}
+		if n.State.Embedded != nil {
+			embedded = *n.State.Embedded
+		}
+		embedded.Dir = cmp.Or(embedded.Dir, defaultDir)
+		n.State.Embedded = &embedded
+	}
+	n.State.Cache = cmp.Or(n.State.Cache, defaultCache)
+	n.Drain.Window = orDuration(n.Drain.Window, 5*time.Second)
+	n.Drain.Grace = orDuration(n.Drain.Grace, 30*time.Second)
+	n.Log.Level = cmp.Or(n.Log.Level, "info")
+	n.Log.Access = cmp.Or(n.Log.Access, "off")
+}
+
+// SetDefaults fills in what s leaves out. What s points to is copied before it
+// is changed, so that a shallow copy of a shared document can be given. Health
+// and Guard stay nil; Weights stay empty, which means all on Stable.
+func (s *Service) SetDefaults() {
+	s.Timeout = orDuration(s.Timeout, 15*time.Second)
+	s.IdleTimeout = orDuration(s.IdleTimeout, 5*time.Minute)
+	s.ConnectTimeout = orDuration(s.ConnectTimeout, 5*time.Second)
+	s.Host = cmp.Or(s.Host, "client")
+	routes := make([]Route, len(s.Routes))
+	for i, route := range s.Routes {
+		route.Path = cmp.Or(route.Path, "/")
+		routes[i] = route
+	}
+	s.Routes = routes
+	if s.Sticky != nil {
+		sticky := *s.Sticky
+		sticky.setDefaults()
+		s.Sticky = &sticky
+	}
+	if s.Health != nil {
+		health := *s.Health
+		health.setDefaults()
+		s.Health = &health
+	}
+	if s.Guard != nil {
+		guard := *s.Guard
+		guard.SetDefaults()
+		s.Guard = &guard
+	}
+}
+
+func (k *Sticky) setDefaults() {
+	k.Mode = cmp.Or(k.Mode, "follow")
+	if k.By != "cookie" {
+		return
+	}
+	cookie := StickyCookie{}
+	if k.Cookie != nil {
+		cookie = *k.Cookie
+	}
+	cookie.Name = cmp.Or(cookie.Name, defaultCookie)
+	cookie.MaxAge = orDuration(cookie.MaxAge, 24*time.Hour)
+	cookie.Path = cmp.Or(cookie.Path, "/")
+	k.Cookie = &cookie
+}
+
+func (h *Health) setDefaults() {
+	h.Interval = orDuration(h.Interval, 2*time.Second)
+	h.Timeout = orDuration(h.Timeout, min(time.Second, h.Interval.Std()))
+	h.Fall = cmp.Or(h.Fall, 3)
+	h.Rise = cmp.Or(h.Rise, 2)
+}
+
+// SetDefaults fills in what g leaves out. Triggers stay empty, which means the
+// default guard. The zero Guard with defaults judges a service without `guard:`.
+func (g *Guard) SetDefaults() {
+	g.Bake = orDuration(g.Bake, 10*time.Minute)
+	g.UnreadyFor = orDuration(g.UnreadyFor, 5*time.Second)
+	g.Triggers = triggerDefaults(g.Triggers, "rollback")
+}
+
+// SetDefaults fills in what p leaves out. What p points to is copied before it
+// is changed. Afterwards every stage has a weight.
+func (p *Rollout) SetDefaults() {
+	p.OnInconclusive = cmp.Or(p.OnInconclusive, "hold")
+	p.UnreadyFor = orDuration(p.UnreadyFor, 5*time.Second)
+	p.Rollback.Action = cmp.Or(p.Rollback.Action, "revert_to_previous")
+	action := "rollback"
+	if p.Rollback.Action == "pause" {
+		action = "pause"
+	}
+	p.Rollback.Triggers = triggerDefaults(p.Rollback.Triggers, action)
+	var stages []Stage
+	weight := Weight(0)
+	for _, stage := range p.Stages {
+		if stage.Weight != nil {
+			weight = *stage.Weight
+		}
+		own := weight
+		stage.Weight = &own
+		stage.OnFail = cmp.Or(stage.OnFail, "rollback")
+		stages = append(stages, stage)
+	}
+	p.Stages = stages
+}
+
+func triggerDefaults(triggers []Trigger, action string) []Trigger {
+	var out []Trigger
+	for _, t := range triggers {
+		t.Action = cmp.Or(t.Action, action)
+		if counted(t.Condition) {
+			t.Duration = orDuration(t.Duration, 5*time.Minute)
+		} else {
+			t.Count = cmp.Or(t.Count, 3)
+		}
+		out = append(out, t)
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package configs
+
+// Node configures one weir process. It is local to the machine and needs a
+// restart to change.
+type Node struct {
+	// Name identifies the node in its fleet. Default: the host's name.
+	Name string `json:"name,omitempty" yaml:"name,omitempty"`
+
+	// Listen are the addresses that clients connect to. At least one.
+	Listen []Listen `json:"listen" yaml:"listen"`
+
+	// Control is the control API. Default 127.0.0.1:9797.
+	Control Control `json:"control,omitzero" yaml:"control,omitempty"`
+
+	// Status serves /metrics, /healthz and /readyz alone, without a token.
+	Status *Status `json:"status,omitempty" yaml:"status,omitempty"`
+
+	// State says where the state lives. Default: embedded in ./weir-data.
+	State State `json:"state,omitzero" yaml:"state,omitempty"`
+
+	// Apply lists documents, relative to the node file, that are created at
+	// start when they are absent. They never change what exists.
+	Apply []string `json:"apply,omitempty" yaml:"apply,omitempty"`
+
+	// TrustedProxies are networks whose X-Forwarded-* fields are believed.
+	// Empty: nobody's.
+	TrustedProxies []string `json:"trusted_proxies,omitempty" yaml:"trusted_proxies,omitempty"`
+
+	Drain Drain `json:"drain,omitzero" yaml:"drain,omitempty"`
+	Log   Log   `json:"log,omitzero" yaml:"log,omitempty"`
+}
+
+// Listen is one address that clients connect to.
+type Listen struct {
+	Address string     `json:"address" yaml:"address"`             // host:port
+	TLS     *ListenTLS `json:"tls,omitempty" yaml:"tls,omitempty"` // later work, refused at run time
+}
+
+// ListenTLS is decoded for later use.
+type ListenTLS struct {
+	Certificates []Certificate `json:"certificates" yaml:"certificates"`
+}
+
+// Certificate is decoded for later use.
+type Certificate struct {
+	Cert string `json:"cert" yaml:"cert"`
+	Key  string `json:"key" yaml:"key"`
+}
+
+// Control configures the control API.
+type Control struct {
+	Address string `json:"address,omitempty" yaml:"address,omitempty"` // default 127.0.0.1:9797
+
+	// Tokens is a file of tokens, relative to the node file. Without it the
+	// address must be loopback.
+	Tokens string `json:"tokens,omitempty" yaml:"tokens,omitempty"`
+
+	// TLS is later work, refused at run time.
+	TLS *Certificate `json:"tls,omitempty" yaml:"tls,omitempty"`
+}
+
+// Status is a listener without tokens for load balancers and Prometheus.
+type Status struct {
+	Address string `json:"address" yaml:"address"`
+}
+
+// State says where the shared state lives: at most one of Embedded and Etcd.
+type State struct {
+	Embedded *Embedded `json:"embedded,omitempty" yaml:"embedded,omitempty"`
+	Etcd     *Etcd     `json:"etcd,omitempty" yaml:"etcd,omitempty"`
+
+	// Cache is the file that holds the last good state for a start without
+	// etcd. Default weir-state.json beside the node file. Its folder also
+	// holds the journal of cuts.
+	Cache string `json:"cache,omitempty" yaml:"cache,omitempty"`
+}
+
+// Embedded runs etcd inside this process.
+type Embedded struct {
+	Dir string `json:"dir,omitempty" yaml:"dir,omitempty"` // default ./weir-data, relative to the node file
+}
+
+// Etcd is a cluster outside this process.
+type Etcd struct {
+	Endpoints []string `json:"endpoints" yaml:"endpoints"`
+	Prefix    string   `json:"prefix,omitempty" yaml:"prefix,omitempty"` // default /weir/default
+}
+
+// Drain bounds the end of the process.
+type Drain struct {
+	// Window is how long new connections are still taken, each answer closing
+	// its connection, after the process was told to end. Default 5s.
+	Window Duration `json:"window,omitempty" yaml:"window,omitempty"`
+
+	// Grace is how long requests in flight may take after that. Default 30s.
+	Grace Duration `json:"grace,omitempty" yaml:"grace,omitempty"`
+}
+
+// Log configures the process's own log and the access log, both on standard error.
+type Log struct {
+	Level  string `json:"level,omitempty" yaml:"level,omitempty"`   // debug, info (default), warn, error
+	Format string `json:"format,omitempty" yaml:"format,omitempty"` // console (default on a terminal) or json
+	Access string `json:"access,omitempty" yaml:"access,omitempty"` // off (default) or json
+}

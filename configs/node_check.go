@@ -1,0 +1,158 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ReadNode reads a node file: exactly one document of kind Node, with defaults
+// filled in and its paths resolved against the file's folder.
+func ReadNode(file string) (*Node, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read node file: %w", err)
+	}
+	document, err := DecodeOne(file, KindNode, data)
+	if err != nil {
+		return nil, err
+	}
+	document.Node.SetDefaults()
+	document.Node.ResolvePaths(filepath.Dir(file))
+	return document.Node, nil
+}
+
+// ResolvePaths makes every relative path of n start at folder. Empty paths stay
+// empty.
+func (n *Node) ResolvePaths(folder string) {
+	resolve := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(folder, *path)
+		}
+	}
+	for i := range n.Apply {
+		resolve(&n.Apply[i])
+	}
+	resolve(&n.Control.Tokens)
+	resolve(&n.State.Cache)
+	if n.State.Embedded != nil {
+		resolve(&n.State.Embedded.Dir)
+	}
+	if n.Control.TLS != nil {
+		resolve(&n.Control.TLS.Cert)
+		resolve(&n.Control.TLS.Key)
+	}
+	for _, listen := range n.Listen {
+		if listen.TLS == nil {
+			continue
+		}
+		for i := range listen.TLS.Certificates {
+			resolve(&listen.TLS.Certificates[i].Cert)
+			resolve(&listen.TLS.Certificates[i].Key)
+		}
+	}
+}
+
+// Validate returns all problems of n. Paths are canonical and without places:
+// Document.Locate adds them. It does not change n, and takes zero for a default.
+// It opens no file.
+func (n *Node) Validate() Problems {
+	r := &report{}
+	if n.Name != "" && !isVersionName(n.Name) {
+		r.add("name", versionHint, "%q is not a name of a node", n.Name)
+	}
+	n.checkAddresses(r)
+	n.checkState(r)
+	for i, file := range n.Apply {
+		if file == "" {
+			r.add(item("apply", i), "write the name of a file", "the name of the file is empty")
+		}
+	}
+	for i, network := range n.TrustedProxies {
+		_, err := netip.ParsePrefix(network)
+		if _, bare := netip.ParseAddr(network); err != nil && bare != nil {
+			r.add(item("trusted_proxies", i), "write a network such as 10.0.0.0/8, or an address", "%q is not a network", network)
+		}
+	}
+	r.span("drain.window", n.Drain.Window, maxTimeout)
+	r.span("drain.grace", n.Drain.Grace, Duration(24*time.Hour))
+	r.choice("log.level", n.Log.Level, "debug", "info", "warn", "error")
+	r.choice("log.format", n.Log.Format, "console", "json")
+	r.choice("log.access", n.Log.Access, "off", "json")
+	return r.problems
+}
+
+func (n *Node) checkAddresses(r *report) {
+	if len(n.Listen) == 0 {
+		r.add("listen", "write listen: [{address: 127.0.0.1:8080}]", "there is no address for clients")
+	}
+	taken := map[string]string{}
+	listen := func(path, address string) {
+		r.address(path, address, true)
+		if other, ok := taken[address]; ok && !strings.HasSuffix(address, ":0") {
+			r.add(path, "give each its own port", "the address %q is taken by %s already", address, other)
+		}
+		taken[address] = path
+	}
+	for i, l := range n.Listen {
+		path := item("listen", i)
+		listen(field(path, "address"), l.Address)
+		if l.TLS == nil {
+			continue
+		}
+		if len(l.TLS.Certificates) == 0 {
+			r.add(field(path, "tls.certificates"), "write [{cert: edge.crt, key: edge.key}]", "there is no certificate")
+		}
+		for j := range l.TLS.Certificates {
+			l.TLS.Certificates[j].check(r, item(field(path, "tls.certificates"), j))
+		}
+	}
+	if n.Control.Address != "" {
+		listen("control.address", n.Control.Address)
+		if n.Control.Tokens == "" && !isLoopback(n.Control.Address) {
+			r.add("control.address", "set control.tokens to a file of tokens, or listen on 127.0.0.1",
+				"the control API at %q is reachable from other machines and asks for no token", n.Control.Address)
+		}
+	}
+	if n.Control.TLS != nil {
+		n.Control.TLS.check(r, "control.tls")
+	}
+	if n.Status != nil {
+		listen("status.address", n.Status.Address)
+	}
+}
+
+func (c *Certificate) check(r *report, path string) {
+	if c.Cert == "" {
+		r.add(field(path, "cert"), "write the file of the certificate chain", "the certificate is missing")
+	}
+	if c.Key == "" {
+		r.add(field(path, "key"), "write the file of the private key", "the key is missing")
+	}
+}
+
+func (n *Node) checkState(r *report) {
+	if n.State.Embedded != nil && n.State.Etcd != nil {
+		r.add("state", "keep embedded for a single node, etcd for a fleet", "the state cannot be both embedded and in an outside etcd")
+	}
+	e := n.State.Etcd
+	if e == nil {
+		return
+	}
+	if len(e.Endpoints) == 0 {
+		r.add("state.etcd.endpoints", "write endpoints: [http://127.0.0.1:2379]", "there is no endpoint of etcd")
+	}
+	for i, endpoint := range e.Endpoints {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+			r.add(item("state.etcd.endpoints", i), "write a URL such as http://127.0.0.1:2379", "%q is not an endpoint of etcd", endpoint)
+		}
+	}
+	if e.Prefix != "" && (len(e.Prefix) < 2 || !strings.HasPrefix(e.Prefix, "/") || strings.HasSuffix(e.Prefix, "/") || !isFieldValue(e.Prefix)) {
+		r.add("state.etcd.prefix", "write a prefix such as /weir/default", "%q is not a prefix of keys", e.Prefix)
+	}
+}

@@ -1,0 +1,133 @@
+package configs
+
+import "github.com/weirproxy/weir/analysis"
+
+// Strategies of a rollout.
+const (
+	StrategyCanary    = "canary"
+	StrategyBlueGreen = "blue-green"
+	StrategyRolling   = "rolling"
+	StrategyAllAtOnce = "all-at-once"
+
+	// StrategyManual is the strategy of weights moved by hand. No document
+	// carries it.
+	StrategyManual = "manual"
+)
+
+// Rollout is one attempt to make a candidate the stable version, and the plan
+// that it follows.
+type Rollout struct {
+	// Service names the service, To the candidate. The version that is stable
+	// when the rollout starts is where users go back to.
+	Service string `json:"service" yaml:"service"`
+	To      string `json:"to" yaml:"to"`
+
+	// Strategy is `canary`, `blue-green`, `rolling` or `all-at-once`.
+	Strategy string `json:"strategy" yaml:"strategy"`
+
+	// Stages of a canary in order. A named list (`deploy-canary: {…}`) and
+	// `weights: […]` with `duration_each` decode into the same flat stages.
+	Stages []Stage `json:"stages,omitempty" yaml:"stages,omitempty"`
+
+	// Checks of a rolling rollout: they hold in every batch.
+	Checks []analysis.Condition `json:"checks,omitempty" yaml:"checks,omitempty"`
+
+	// Rollback declares the triggers. None, and no check: the default guard.
+	Rollback Rollback `json:"rollback,omitzero" yaml:"rollback,omitempty"`
+
+	// Bake is how long the candidate is watched at its last weight after the
+	// last stage, before it becomes stable. 0: no bake.
+	Bake Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
+
+	// OnInconclusive says what follows a stage whose checks could not be
+	// decided: `hold` (default) waits up to three times the stage, then pauses.
+	OnInconclusive string `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
+
+	// UnreadyFor is how long the candidate may be without healthy endpoints
+	// while stable has some. Default 5s.
+	UnreadyFor Duration `json:"unready_for,omitempty" yaml:"unready_for,omitempty"`
+
+	// Version, only through the API, adds the candidate to the service.
+	Version *RolloutVersion `json:"version,omitempty" yaml:"version,omitempty"`
+
+	// Meta is shown with the rollout: `by`, `via`, links.
+	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`
+
+	// Later work: decoded and validated, refused at run time.
+	Preview        *Preview `json:"preview,omitempty" yaml:"preview,omitempty"`
+	Smoke          []Smoke  `json:"smoke,omitempty" yaml:"smoke,omitempty"`
+	Approval       string   `json:"approval,omitempty" yaml:"approval,omitempty"`
+	KeepPrevious   Duration `json:"keep_previous,omitempty" yaml:"keep_previous,omitempty"`
+	MaxUnavailable *int     `json:"max_unavailable,omitempty" yaml:"max_unavailable,omitempty"`
+	Batch          int      `json:"batch,omitempty" yaml:"batch,omitempty"`
+	PauseBetween   Duration `json:"pause_between,omitempty" yaml:"pause_between,omitempty"`
+}
+
+// Stage is one step of a canary.
+type Stage struct {
+	// Name is shown; default: its number.
+	Name string `json:"name,omitempty" yaml:"name,omitempty"`
+
+	// Weight of the candidate in this stage. Nil: that of the stage before.
+	Weight *Weight `json:"weight,omitempty" yaml:"weight,omitempty"`
+
+	// Duration of the stage. 0: it judges what was gathered and goes on at once.
+	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`
+
+	// Checks must hold for the stage to pass, and hold on to the rollout's end.
+	Checks []analysis.Condition `json:"checks,omitempty" yaml:"checks,omitempty"`
+
+	// OnFail says what a failed check does: `rollback` (default) or `pause`.
+	OnFail string `json:"on_fail,omitempty" yaml:"on_fail,omitempty"`
+}
+
+// Rollback declares what puts the traffic back.
+type Rollback struct {
+	Triggers []Trigger `json:"triggers,omitempty" yaml:"triggers,omitempty"`
+
+	// Action is `revert_to_previous` (default) or `pause`.
+	Action string `json:"action,omitempty" yaml:"action,omitempty"`
+}
+
+// Trigger is a limit whose break at any time acts.
+type Trigger struct {
+	Condition analysis.Condition `json:"condition" yaml:"condition"`
+
+	// Duration is the patience with a marginal break. A blatant one acts as
+	// soon as it is proven. Default 5m.
+	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`
+
+	// Count is the number of consecutive failures of a health or smoke
+	// condition. Default 3.
+	Count int `json:"count,omitempty" yaml:"count,omitempty"`
+
+	// Action is `rollback` (default), `pause` or `notify` (observe only).
+	Action string `json:"action,omitempty" yaml:"action,omitempty"`
+}
+
+// RolloutVersion is a version that a rollout brings along. It belongs to the
+// API and survives later applies of the service's document.
+type RolloutVersion struct {
+	Name      string   `json:"name" yaml:"name"`
+	Endpoints []string `json:"endpoints" yaml:"endpoints"`
+	Revision  string   `json:"revision,omitempty" yaml:"revision,omitempty"`
+}
+
+// Preview is decoded for later use.
+type Preview struct {
+	Header map[string]string `json:"header,omitempty" yaml:"header,omitempty"`
+	Host   string            `json:"host,omitempty" yaml:"host,omitempty"`
+}
+
+// Smoke is decoded for later use.
+type Smoke struct {
+	Get    string      `json:"get" yaml:"get"`
+	Expect SmokeExpect `json:"expect,omitzero" yaml:"expect,omitempty"`
+}
+
+// SmokeExpect is decoded for later use.
+type SmokeExpect struct {
+	Status   int      `json:"status,omitempty" yaml:"status,omitempty"`
+	Within   Duration `json:"within,omitempty" yaml:"within,omitempty"`
+	Contains string   `json:"contains,omitempty" yaml:"contains,omitempty"`
+}

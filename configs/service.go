@@ -1,0 +1,143 @@
+package configs
+
+// Service is what a route leads to. It owns versions, one split and policies.
+//
+// Stable and Weights are what a new service starts with: once the service
+// exists, state/<service> owns both and later applies leave them alone.
+type Service struct {
+	// Name identifies the service: lower-case letters, digits and dashes, at most 63.
+	Name string `json:"name" yaml:"name"`
+
+	// Routes lead requests here. At least one.
+	Routes []Route `json:"routes" yaml:"routes"`
+
+	// Versions are the deployed builds by name. At least one.
+	Versions map[string]Version `json:"versions" yaml:"versions"`
+
+	// Stable names the version that users of a new service are on.
+	Stable string `json:"stable" yaml:"stable"`
+
+	// Weights are the shares that a new service starts with; they add up to
+	// 100 %. Empty: all on stable. Weight off stable opens a manual rollout.
+	Weights map[string]Weight `json:"weights,omitempty" yaml:"weights,omitempty"`
+
+	// Sticky keeps a client on one version. Nil: every request draws anew.
+	Sticky *Sticky `json:"sticky,omitempty" yaml:"sticky,omitempty"`
+
+	// Health configures active probes. Nil: no probes, every endpoint counts as up.
+	Health *Health `json:"health,omitempty" yaml:"health,omitempty"`
+
+	// Timeout is the longest wait from dispatch to the final response head.
+	// Default 15s (Envoy's route timeout).
+	Timeout Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+
+	// IdleTimeout is the longest silence of a body once its head has passed.
+	// Default 5m (Envoy's stream idle timeout).
+	IdleTimeout Duration `json:"idle_timeout,omitempty" yaml:"idle_timeout,omitempty"`
+
+	// ConnectTimeout bounds a connect to an endpoint. Default 5s.
+	ConnectTimeout Duration `json:"connect_timeout,omitempty" yaml:"connect_timeout,omitempty"`
+
+	// MaxBody is the largest request body in bytes. 0: no limit.
+	MaxBody int64 `json:"max_body,omitempty" yaml:"max_body,omitempty"`
+
+	// ErrorStatus lists statuses below 500 that count as errors. Every 5xx does.
+	ErrorStatus []int `json:"error_status,omitempty" yaml:"error_status,omitempty"`
+
+	// Host is the Host that endpoints see: `client` (default, what the client
+	// sent), `endpoint` (the endpoint's address), or any other text, literally.
+	Host string `json:"host,omitempty" yaml:"host,omitempty"`
+
+	// Guard judges weights that are moved by hand. Nil: the default guard.
+	Guard *Guard `json:"guard,omitempty" yaml:"guard,omitempty"`
+
+	// Retry, Shield and Fallback are later work: they decode and validate and
+	// are refused at run time.
+	Retry    *Retry    `json:"retry,omitempty" yaml:"retry,omitempty"`
+	Shield   bool      `json:"shield,omitempty" yaml:"shield,omitempty"`
+	Fallback *Fallback `json:"fallback,omitempty" yaml:"fallback,omitempty"`
+}
+
+// Route says which requests belong to a service. All that is set must match.
+type Route struct {
+	// Host is an exact name or `*.example.com`. Empty: any host.
+	Host string `json:"host,omitempty" yaml:"host,omitempty"`
+
+	// Path is a prefix on segment borders; `/search/` also matches `/search`.
+	// Default `/`.
+	Path string `json:"path,omitempty" yaml:"path,omitempty"`
+
+	// Methods limits the route. Empty: any method.
+	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
+
+	// Headers must be present with exactly these values.
+	Headers map[string]string `json:"headers,omitempty" yaml:"headers,omitempty"`
+
+	// StripPrefix is cut from the path before it goes upstream.
+	StripPrefix string `json:"strip_prefix,omitempty" yaml:"strip_prefix,omitempty"`
+}
+
+// Version is one deployed build of a service.
+type Version struct {
+	// Endpoints are its addresses, `host:port`. At least one; no address may
+	// stand in two versions of one service.
+	Endpoints []string `json:"endpoints" yaml:"endpoints"`
+
+	// Revision is opaque (an image digest, say) and tells builds apart when a
+	// name is used again.
+	Revision string `json:"revision,omitempty" yaml:"revision,omitempty"`
+}
+
+// Sticky says by what a client is told apart, so that it stays on one version.
+type Sticky struct {
+	// By is `cookie`, `header`, `query` or `address`.
+	By string `json:"by" yaml:"by"`
+
+	// Mode is `follow` (default: the client moves when its share moves) or
+	// `pin` (it stays on the version it met while that version drains).
+	Mode string `json:"mode,omitempty" yaml:"mode,omitempty"`
+
+	Cookie *StickyCookie `json:"cookie,omitempty" yaml:"cookie,omitempty"` // with `by: cookie`
+	Header string        `json:"header,omitempty" yaml:"header,omitempty"` // with `by: header`
+	Query  string        `json:"query,omitempty" yaml:"query,omitempty"`   // with `by: query`
+}
+
+// StickyCookie shapes the cookie that carries a client's bucket.
+type StickyCookie struct {
+	Name   string   `json:"name,omitempty" yaml:"name,omitempty"`       // default `weir_id`
+	MaxAge Duration `json:"max_age,omitempty" yaml:"max_age,omitempty"` // default 24h
+	Domain string   `json:"domain,omitempty" yaml:"domain,omitempty"`   // default: the host alone
+	Path   string   `json:"path,omitempty" yaml:"path,omitempty"`       // default `/`
+}
+
+// Health configures active probes of every endpoint.
+type Health struct {
+	Path     string   `json:"path" yaml:"path"`                             // path and query of the probe
+	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty"` // default 2s (HAProxy)
+	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`   // default 1s, at most the interval
+	Fall     int      `json:"fall,omitempty" yaml:"fall,omitempty"`         // failures until down, default 3 (HAProxy)
+	Rise     int      `json:"rise,omitempty" yaml:"rise,omitempty"`         // successes until up, default 2 (HAProxy)
+	Status   []int    `json:"status,omitempty" yaml:"status,omitempty"`     // good statuses, default any 2xx
+	Host     string   `json:"host,omitempty" yaml:"host,omitempty"`         // Host header, default the address
+}
+
+// Guard is the judge of weights that are moved by hand.
+type Guard struct {
+	Triggers []Trigger `json:"triggers,omitempty" yaml:"triggers,omitempty"` // empty: the default guard
+	Bake     Duration  `json:"bake,omitempty" yaml:"bake,omitempty"`         // at 100 % until the version becomes stable, default 10m
+
+	// UnreadyFor is how long a candidate may be without healthy endpoints. Default 5s.
+	UnreadyFor Duration `json:"unready_for,omitempty" yaml:"unready_for,omitempty"`
+}
+
+// Retry is decoded for later use.
+type Retry struct {
+	Attempts int      `json:"attempts,omitempty" yaml:"attempts,omitempty"`
+	On       []string `json:"on,omitempty" yaml:"on,omitempty"`
+}
+
+// Fallback is decoded for later use.
+type Fallback struct {
+	Status  []int    `json:"status,omitempty" yaml:"status,omitempty"`
+	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
+}

@@ -1,0 +1,81 @@
+package configs
+
+import "github.com/weirproxy/weir/analysis"
+
+// Unbuilt returns what d asks for that weir decodes and validates but cannot do
+// yet. Whoever would act on d (apply, start, serve) refuses it with these, so
+// that nothing is silently ignored.
+func Unbuilt(d *Document) Problems {
+	r := &report{}
+	switch d.Kind() {
+	case KindNode:
+		d.Node.unbuilt(r)
+	case KindService:
+		d.Service.unbuilt(r)
+	case KindRollout:
+		d.Rollout.unbuilt(r)
+	case KindNotifier:
+		r.unbuilt("name", true, "kind Notifier")
+	case KindFreeze:
+		r.unbuilt("name", true, "kind Freeze")
+	}
+	return d.Locate(r.problems)
+}
+
+func (r *report) unbuilt(path string, asked bool, what string) {
+	if asked {
+		r.add(path, "leave it out for now", "not built yet: %s", what)
+	}
+}
+
+func (r *report) unbuiltCondition(path string, c analysis.Condition) {
+	if err := c.Built(); err != nil && !c.IsZero() {
+		r.add(path, "", "%s", err)
+	}
+}
+
+func (r *report) unbuiltTriggers(path string, triggers []Trigger) {
+	for i, t := range triggers {
+		r.unbuiltCondition(field(item(path, i), "condition"), t.Condition)
+	}
+}
+
+func (n *Node) unbuilt(r *report) {
+	for i, l := range n.Listen {
+		r.unbuilt(field(item("listen", i), "tls"), l.TLS != nil, "TLS for clients")
+	}
+	r.unbuilt("control.tls", n.Control.TLS != nil, "TLS for the control API")
+	if n.State.Etcd != nil {
+		for i, endpoint := range n.State.Etcd.Endpoints {
+			r.unbuilt(item("state.etcd.endpoints", i), len(endpoint) > 8 && endpoint[:8] == "https://", "TLS to etcd")
+		}
+	}
+}
+
+func (s *Service) unbuilt(r *report) {
+	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
+	r.unbuilt("retry", s.Retry != nil, "retries")
+	r.unbuilt("shield", s.Shield, "shield")
+	r.unbuilt("fallback", s.Fallback != nil, "fallback")
+	if s.Guard != nil {
+		r.unbuiltTriggers("guard.triggers", s.Guard.Triggers)
+	}
+}
+
+func (p *Rollout) unbuilt(r *report) {
+	r.unbuilt("strategy", p.Strategy == StrategyBlueGreen || p.Strategy == StrategyRolling || p.Strategy == StrategyAllAtOnce, "strategy "+p.Strategy)
+	r.unbuilt("preview", p.Preview != nil, "preview")
+	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
+	r.unbuilt("approval", p.Approval != "", "approval")
+	r.unbuilt("keep_previous", p.KeepPrevious != 0, "keep_previous")
+	r.unbuilt("on_inconclusive", p.OnInconclusive != "" && p.OnInconclusive != "hold", "on_inconclusive "+p.OnInconclusive)
+	for i, stage := range p.Stages {
+		for j, c := range stage.Checks {
+			r.unbuiltCondition(item(field(item("stages", i), "checks"), j), c)
+		}
+	}
+	for i, c := range p.Checks {
+		r.unbuiltCondition(item("checks", i), c)
+	}
+	r.unbuiltTriggers("rollback.triggers", p.Rollback.Triggers)
+}
