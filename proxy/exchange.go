@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// exchange is one request and its answer. It is used again for later ones; its
+// buffers and arrays stay, the rest is in perRequest.
+type exchange struct {
+	h     *Handler
+	match route.Request
+
+	head requestHead
+	resp responseHead
+
+	in     []byte // toward the client: head and what is sent with it
+	out    []byte // toward the endpoint: head and small body
+	body   []byte // small request body
+	cookie []byte // scratch
+
+	// sentAt is when the last byte of the request was sent; 0: not yet.
+	sentAt atomic.Int64
+
+	perRequest
+}
+
+type perRequest struct {
+	ctx  *fasthttp.RequestCtx
+	conn *clientConn
+
+	service  *route.Service
+	version  *route.Version
+	endpoint *upstream.Endpoint
+	up       *upstream.Conn
+	upload   *upload // nil: the body is small and in exchange.body
+	token    stats.Token
+	lane     stats.Lane
+	strip    string
+	client   []byte // the client's address as text
+	bucket   int32
+	issue    bool // a cookie with the bucket goes with the answer
+	wall     time.Time
+
+	startedAt    int64
+	dispatchedAt int64
+	headAt       int64 // the final response head arrived; 0: not yet
+
+	close   bool // the client connection ends after this answer
+	read    bool // the request body was read to its end
+	started bool // bytes of the final answer went to the client
+	bare    bool // the end of the connection ends the answer's body
+	broken  bool // the client connection cannot be used
+	ended   bool // the outcome was recorded
+
+	headLength int    // of the answer, in bytes
+	status     int    // of the final answer; 0: none
+	bytes      int64  // of the answer's body
+	word       string // X-Weir-Reason of our own answer
+	reason     stats.Reason
+}
+
+func newExchange(h *Handler) *exchange {
+	x := &exchange{h: h}
+	x.match.Header = x.head.field
+	return x
+}
+
+func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
+	x.perRequest = perRequest{ctx: ctx, conn: ctx.Conn().(*clientConn), startedAt: x.h.Now()}
+	x.sentAt.Store(0)
+}
+
+// end closes what is open and records what is not.
+func (x *exchange) end() {
+	if x.upload != nil {
+		x.stopUpload()
+	}
+	if x.up != nil {
+		x.up.Close()
+		x.up = nil
+	}
+	x.record(stats.Outcome{Status: x.status, ClientLeft: true}) // no other path recorded it
+	if x.endpoint != nil && x.dispatchedAt != 0 {
+		x.endpoint.End()
+	}
+	if x.close || x.broken {
+		x.ctx.SetConnectionClose()
+		x.conn.linger = x.conn.linger || !x.read && x.head.length != 0 && !x.broken
+	}
+	if log := x.h.options.AccessLog; log != nil {
+		x.logAccess(log)
+	}
+	x.perRequest = perRequest{}
+	x.shrink()
+}
+
+// maxKept is the largest buffer that an exchange keeps for later requests.
+const maxKept = 128 << 10
+
+func (x *exchange) shrink() {
+	for _, b := range []*[]byte{&x.in, &x.out, &x.body} {
+		if cap(*b) > maxKept {
+			*b = nil
+		}
+	}
+}
+
+// record tells the recorder how the request ended; the first call counts.
+func (x *exchange) record(o stats.Outcome) {
+	if x.ended || x.dispatchedAt == 0 && x.token == (stats.Token{}) {
+		return
+	}
+	x.ended = true
+	x.reason = o.Reason
+	if o.ClientLeft {
+		x.reason = stats.ClientLeft
+	}
+	x.version.Recorder.End(&x.token, x.h.Now(), o)
+}
+
+// panicked answers 500 if nothing was answered yet, else cuts the answer off.
+func (x *exchange) panicked() {
+	x.close = true
+	if x.started {
+		x.abort()
+		return
+	}
+	x.answer(500, "internal")
+}
+
+// abort ends the client connection in the middle of an answer, so that what
+// the client got can never pass for the whole.
+func (x *exchange) abort() {
+	x.broken, x.close = true, true
+	// Where the framing shows a missing end, what arrived may be delivered first.
+	x.conn.reset = x.bare
+}
+
+func (x *exchange) logAccess(log *zap.Logger) {
+	var service, version, lane, endpoint string
+	if x.service != nil {
+		service = x.service.Name
+	}
+	if x.version != nil {
+		version, lane = x.version.Name, x.lane.String()
+	}
+	if x.endpoint != nil {
+		endpoint = x.endpoint.Address
+	}
+	reason := x.word
+	if reason == "" && x.reason != stats.None {
+		reason = x.reason.String()
+	}
+	log.Info("request",
+		zap.ByteString("client", x.client), zap.ByteString("method", x.head.method),
+		zap.ByteString("host", x.head.host), zap.ByteString("target", x.head.target),
+		zap.Int("status", x.status), zap.Int64("bytes", x.bytes),
+		zap.Duration("duration", time.Duration(x.h.Now()-x.startedAt)),
+		zap.String("service", service), zap.String("version", version),
+		zap.String("lane", lane), zap.String("endpoint", endpoint), zap.String("reason", reason))
+}

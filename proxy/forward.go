@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// smallBody is the largest body of known length that is received whole before
+// it is sent on, in both directions: one write, and a request that can be
+// sent again.
+const smallBody = 64 << 10
+
+// maxInterim is the largest number of 1xx answers before the final one.
+const maxInterim = 16
+
+// receive reads a small request body. A client that sends it slowly, or never,
+// holds no endpoint and is no version's request.
+func (x *exchange) receive() bool {
+	length := x.head.length
+	if length == 0 {
+		x.read = true
+		return true
+	}
+	if limit := x.service.MaxBody; limit > 0 && length > limit {
+		x.reject(BodyTooLarge)
+		return false
+	}
+	if length < 0 || length > smallBody {
+		return true
+	}
+	if int64(cap(x.body)) < length {
+		x.body = make([]byte, length)
+	}
+	x.body = x.body[:length]
+	x.conn.receiveBody(x.bodyIdle())
+	_, err := io.ReadFull(x.ctx.RequestBodyStream(), x.body)
+	x.conn.bodyReceived()
+	if err != nil {
+		if r := bodyRejection(err); r != Accepted {
+			x.reject(r)
+		} else {
+			x.broken, x.close = true, true
+		}
+		return false
+	}
+	x.read = true
+	return true
+}
+
+// bodyIdle is the longest silence of the request body.
+func (x *exchange) bodyIdle() time.Duration {
+	if idle := x.service.IdleTimeout; idle > 0 {
+		return min(idle, x.h.options.BodyTimeout)
+	}
+	return x.h.options.BodyTimeout
+}
+
+// forward sends the request to the endpoint and the answer to the client.
+func (x *exchange) forward() {
+	x.endpoint.Begin()
+	x.dispatchedAt = x.h.Now()
+	x.token = x.version.Recorder.Begin(x.conn.shard, x.lane, x.dispatchedAt, x.bucket)
+	x.out = x.appendRequest(x.out[:0])
+	if x.read {
+		x.out = append(x.out, x.body[:max(x.head.length, 0)]...)
+	}
+	reason, stale := x.try(false)
+	if stale {
+		// The endpoint closed the connection before it could see the request.
+		// That is no answer of the version, so the recorder does not hear of it.
+		x.h.retries.Add(1)
+		x.up.Close()
+		x.up = nil
+		reason, _ = x.try(true)
+	}
+	if reason != stats.None {
+		x.failed(reason)
+		return
+	}
+	x.respond()
+}
+
+// try sends the request once and waits for the final head. stale says that the
+// connection had been closed since its last use and the request can be sent
+// again; probe looks at a connection before it is used.
+func (x *exchange) try(probe bool) (reason stats.Reason, stale bool) {
+	replayable := x.read && idempotent(x.head.method)
+	if reason := x.connect(probe || !replayable); reason != stats.None {
+		return reason, false
+	}
+	deadline := x.h.base.Add(time.Duration(x.dispatchedAt) + x.service.Timeout)
+	if x.service.Timeout <= 0 || !x.read {
+		deadline = time.Time{} // the upload sets its own
+	}
+	err := x.up.SetDeadline(deadline)
+	if err == nil {
+		_, err = x.up.Write(x.out)
+	}
+	switch {
+	case isTimeout(err):
+		return stats.Timeout, false
+	case err == nil && x.read:
+		x.sentAt.Store(x.h.Now())
+	case err == nil:
+		x.startUpload()
+	}
+	// Even after a failed write there may be an answer: refused before it was read.
+	reason, silent := x.readHead()
+	return reason, reason == stats.Reset && silent && replayable && x.up.Reused && !probe
+}
+
+// connect acquires a connection. With probe, one that its endpoint has closed
+// is dropped: its request could not be sent again.
+func (x *exchange) connect(probe bool) stats.Reason {
+	for {
+		up, err := x.endpoint.Acquire(x.service.ConnectTimeout)
+		if err != nil {
+			if errors.Is(err, upstream.ErrExhausted) {
+				return stats.Exhausted
+			}
+			return stats.Connect
+		}
+		if !probe || !up.Reused || up.Alive() {
+			x.up = up
+			return stats.None
+		}
+		up.Close()
+	}
+}
+
+// readHead reads up to the final head and leaves it parsed in x.resp, its bytes
+// still in the reader. silent says that not one byte came.
+func (x *exchange) readHead() (reason stats.Reason, silent bool) {
+	br := x.up.Reader
+	toHead := string(x.head.method) == "HEAD"
+	searched, interim := 0, 0
+	for {
+		b, _ := br.Peek(br.Buffered())
+		n, ok := headEnd(b, searched)
+		if searched = len(b); !ok {
+			return stats.Protocol, false
+		}
+		if n == 0 {
+			if _, err := br.Peek(len(b) + 1); err != nil {
+				return headReason(err), len(b) == 0 && interim == 0
+			}
+			continue
+		}
+		if !x.resp.parse(b[:n], toHead) || x.resp.status == 101 {
+			return stats.Protocol, false
+		}
+		if x.resp.status >= 200 {
+			x.headLength = n
+			return stats.None, false
+		}
+		if interim++; interim > maxInterim || !x.sendInterim() {
+			return stats.Protocol, false
+		}
+		_, _ = br.Discard(n)
+		searched = 0
+	}
+}
+
+// sendInterim passes a 1xx answer on, but for 100: weir has given its own.
+func (x *exchange) sendInterim() bool {
+	if x.resp.status == 100 || x.head.minor == 0 {
+		return true
+	}
+	x.in = append(x.resp.appendHead(x.in[:0]), crlf...)
+	return x.conn.send(x.in) == nil
+}
+
+// headReason tells why no head came.
+func headReason(err error) stats.Reason {
+	switch {
+	case isTimeout(err):
+		return stats.Timeout
+	case errors.Is(err, bufio.ErrBufferFull):
+		return stats.Protocol
+	}
+	return stats.Reset
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return err != nil && errors.As(err, &t) && t.Timeout()
+}
+
+// idempotent reports whether the method may be sent again when its first
+// answer is lost (RFC 9110 section 9.2.2).
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// failed ends an exchange in which the endpoint did not do its part, unless it
+// was the client that did not.
+func (x *exchange) failed(reason stats.Reason) {
+	if u := x.upload; u != nil {
+		x.stopUpload()
+		if u.left || u.rejection != Accepted && x.started {
+			x.leave()
+			return
+		}
+		if u.rejection != Accepted {
+			x.record(stats.Outcome{Status: u.rejection.status(), ClientLeft: true})
+			x.reject(u.rejection)
+			return
+		}
+	}
+	x.fail(reason)
+}

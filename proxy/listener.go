@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// listener accepts client connections for the codec. It survives what the
+// codec would take for the end: no file descriptors left.
+type listener struct {
+	net.Listener
+	server *Server
+
+	ending atomic.Bool
+	empty  bool // the queue was found empty while ending; used by Accept alone
+}
+
+// Accept returns the next connection, or io.EOF once the listener has ended.
+func (l *listener) Accept() (net.Conn, error) {
+	for pause := time.Duration(0); ; {
+		nc, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			pause, l.empty = 0, false
+			if c := l.server.admit(nc); c != nil {
+				return c, nil
+			}
+		case errors.Is(err, net.ErrClosed):
+			return nil, io.EOF
+		case l.ending.Load():
+			if l.ended(err) {
+				_ = l.Listener.Close()
+				return nil, io.EOF
+			}
+		default:
+			// net/http's remedy: what is short now may not be in a moment.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			l.server.log.Warn("cannot accept a connection", zap.Error(err), zap.Duration("retry_in", pause))
+			time.Sleep(pause)
+		}
+	}
+}
+
+// settle is how long an ending listener waits for handshakes under way: a
+// round trip of a distant client.
+const settle = 200 * time.Millisecond
+
+// end makes Accept return io.EOF after the connections that were completed so
+// far. New ones are left unanswered until the socket closes, and refused then.
+func (l *listener) end() {
+	sc, ok := l.Listener.(interface {
+		syscall.Conn
+		SetDeadline(time.Time) error
+	})
+	if !ok {
+		_ = l.Listener.Close()
+		return
+	}
+	wait := settle
+	if err := refuseNew(sc); err != nil {
+		// Nothing holds new connections back, so waiting would only make more.
+		l.server.log.Warn("cannot hold new connections back while draining", zap.Error(err))
+		wait = 0
+	}
+	l.ending.Store(true)
+	_ = sc.SetDeadline(time.Now().Add(max(wait, time.Millisecond)))
+}
+
+// ended reports whether the queue stayed empty. A passed deadline makes Accept
+// return without a look at the queue, so one more look is taken.
+func (l *listener) ended(err error) bool {
+	if !errors.Is(err, syscall.ECONNABORTED) && l.empty {
+		return true
+	}
+	l.empty = true
+	dl, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
+	return !ok || dl.SetDeadline(time.Now().Add(10*time.Millisecond)) != nil
+}

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Options are the limits and habits of the data plane. The zero value is ready
+// for an edge: its defaults are those that Envoy recommends there, or stricter.
+type Options struct {
+	// HeadTimeout bounds receiving a request head, from its first byte.
+	// 0 means 10 s.
+	HeadTimeout time.Duration
+	// KeepAlive closes a client's connection that waits this long for its next
+	// request. 0 means 75 s.
+	KeepAlive time.Duration
+	// BodyTimeout is the longest silence while a request body is received; a
+	// service's shorter IdleTimeout goes first. 0 means 5 min (Envoy's
+	// stream_idle_timeout).
+	BodyTimeout time.Duration
+	// MaxHead is the largest request head in bytes. Every open connection
+	// holds a buffer of this size. 0 means 16 KiB.
+	MaxHead int
+	// MaxConnections is the largest number of open client connections; those
+	// beyond are closed at once. 0 means 50 000 (Envoy's global limit).
+	MaxConnections int
+	// TrustedProxies are the networks whose X-Forwarded-* fields are believed.
+	// From anybody else they are dropped. Empty means nobody.
+	TrustedProxies []netip.Prefix
+	// DrainWindow is how long Drain goes on accepting connections, each
+	// answer closing its own, so that load balancers can turn away first.
+	// 0 means 5 s; negative means none.
+	DrainWindow time.Duration
+	// DrainGrace is how long, after the window, Drain waits for requests in
+	// flight and for idle connections to end. 0 means 30 s; negative means none.
+	DrainGrace time.Duration
+	// AccessLog gets one entry per request. Nil means no access log.
+	AccessLog *zap.Logger
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.HeadTimeout, 10*time.Second)
+	setDefault(&o.KeepAlive, 75*time.Second)
+	setDefault(&o.BodyTimeout, 5*time.Minute)
+	setDefault(&o.DrainWindow, 5*time.Second)
+	setDefault(&o.DrainGrace, 30*time.Second)
+	if o.MaxHead <= 0 {
+		o.MaxHead = 16 << 10
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 50_000
+	}
+	return o
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}

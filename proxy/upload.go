@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// upload sends a large or chunked request body while the exchange waits for the
+// answer, which may come first. One goroutine runs it; stopUpload waits for it.
+type upload struct {
+	done chan struct{}
+
+	// Set before done is closed.
+	complete  bool      // the whole body was sent
+	rejection Rejection // what the client did wrong
+	left      bool      // the client went away
+
+	mu       sync.Mutex
+	headSeen bool // the answer's head arrived, so its deadline has passed
+	stopping bool // no deadline may be moved any more
+}
+
+func (x *exchange) startUpload() {
+	u := &upload{done: make(chan struct{})}
+	x.upload = u
+	x.conn.receiveBody(x.bodyIdle())
+	go x.runUpload(u, x.ctx.RequestBodyStream(), x.up.Conn)
+}
+
+// runUpload ends with the body, with the first error, or by stopUpload.
+func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
+	defer close(u.done)
+	buf := x.h.buffers.Get().(*[uploadBuffer]byte)
+	defer x.h.buffers.Put(buf)
+	chunked := x.head.length < 0
+	total := int64(0)
+	for {
+		n, err := body.Read(buf[chunkPrefix : uploadBuffer-len(crlf)])
+		total += int64(n)
+		if limit := x.service.MaxBody; limit > 0 && total > limit {
+			u.rejection = BodyTooLarge
+			_ = up.Close()
+			return
+		}
+		if n > 0 && !x.uploadPiece(u, up, buf, n, chunked) {
+			return // the answer, or the end of the connection, tells the exchange why
+		}
+		if err == io.EOF && (chunked || total == x.head.length) {
+			break
+		}
+		if err != nil {
+			u.rejection = bodyRejection(err)
+			u.left = u.rejection == Accepted && !errors.Is(err, errStopped)
+			// The endpoint must not take what it has for the whole.
+			_ = up.Close()
+			return
+		}
+	}
+	if chunked {
+		if _, err := up.Write(lastChunk); err != nil {
+			return
+		}
+	}
+	x.uploaded(u, up)
+}
+
+// chunkPrefix is room for a chunk's size line before its data.
+const (
+	chunkPrefix  = 16
+	uploadBuffer = 32 << 10
+)
+
+var lastChunk = []byte("0\r\n\r\n")
+
+// uploadPiece writes n bytes of body in one write.
+func (x *exchange) uploadPiece(u *upload, up net.Conn, buf *[uploadBuffer]byte, n int, chunked bool) bool {
+	start, end := chunkPrefix, chunkPrefix+n
+	if chunked {
+		var line [chunkPrefix]byte
+		size := appendChunkSize(line[:0], n)
+		start -= copy(buf[chunkPrefix-len(size):], size)
+		end += copy(buf[end:], crlf)
+	}
+	if idle := x.service.IdleTimeout; idle > 0 && !u.moveWriteDeadline(up, idle) {
+		return false
+	}
+	_, err := up.Write(buf[start:end])
+	return err == nil
+}
+
+// moveWriteDeadline allows the next write as long as the body may be silent.
+func (u *upload) moveWriteDeadline(up net.Conn, idle time.Duration) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !u.stopping && up.SetWriteDeadline(time.Now().Add(idle)) == nil
+}
+
+// uploaded starts the wait for the answer, unless it is there already.
+func (x *exchange) uploaded(u *upload, up net.Conn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.complete = true
+	if u.headSeen {
+		return
+	}
+	x.sentAt.Store(x.h.Now())
+	if x.service.Timeout > 0 {
+		_ = up.SetReadDeadline(time.Now().Add(x.service.Timeout))
+	}
+}
+
+// headArrived tells the upload that the answer has begun, and reports whether
+// the whole body had been sent by then.
+func (u *upload) headArrived() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.headSeen = true
+	return u.complete
+}
+
+// stopUpload ends the upload and waits for its goroutine.
+func (x *exchange) stopUpload() {
+	u := x.upload
+	x.upload = nil
+	select {
+	case <-u.done:
+	default:
+		u.mu.Lock()
+		u.stopping = true
+		_ = x.up.SetWriteDeadline(time.Unix(1, 0))
+		u.mu.Unlock()
+		x.conn.stopReading()
+		<-u.done
+	}
+	x.conn.bodyReceived()
+	x.read = u.complete
+	x.close = x.close || !u.complete
+}
+
+// bodyRejection tells what is wrong with a body that cannot be read. Accepted
+// means nothing: the client went away, or the rest is not wanted.
+func bodyRejection(err error) Rejection {
+	var network net.Error
+	switch {
+	case errors.Is(err, errStopped):
+		return Accepted
+	case isTimeout(err), errors.Is(err, fasthttp.ErrTimeout):
+		return BodyTimeout
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return Accepted
+	}
+	return BadBody
+}
