@@ -1,0 +1,46 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// etag is the entity tag of a revision.
+func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// conditions are the preconditions of a change.
+type conditions struct {
+	IfMatch     string `header:"If-Match" doc:"ETag of what the change was made from; a newer state is 412" example:"\"42\""`
+	IfNoneMatch string `header:"If-None-Match" doc:"* changes nothing that exists already"`
+}
+
+const (
+	anyRevision    = 0  // no condition
+	absentRevision = -1 // the object must not exist
+)
+
+// revision is the condition as commands carry it. present is the revision of
+// the object now, 0 if there is none.
+func (c conditions) revision(present int64) (int64, error) {
+	switch {
+	case c.IfNoneMatch == "*":
+		return absentRevision, nil
+	case c.IfNoneMatch != "":
+		return 0, problem(http.StatusBadRequest, "write `If-None-Match: *`, or use If-Match",
+			"If-None-Match %s is not supported for a change", c.IfNoneMatch)
+	case c.IfMatch == "":
+		return anyRevision, nil
+	case c.IfMatch == "*" && present > 0:
+		return anyRevision, nil
+	}
+	tag, ok := strings.CutPrefix(c.IfMatch, `"`)
+	tag, closed := strings.CutSuffix(tag, `"`)
+	revision, err := strconv.ParseInt(tag, 10, 64)
+	if !ok || !closed || err != nil || revision <= 0 {
+		// A weak tag, a list, a tag of another server: none of them can match.
+		return 0, problem(http.StatusPreconditionFailed, "send the ETag of a GET as it came, such as \"42\" in quotes",
+			"If-Match %s matches no revision", c.IfMatch)
+	}
+	return revision, nil
+}

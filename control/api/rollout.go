@@ -1,0 +1,213 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// Rollout is one attempt to make a candidate the stable version.
+type Rollout struct {
+	ID         string                    `json:"id"`
+	Service    string                    `json:"service"`
+	Strategy   string                    `json:"strategy" enum:"canary,blue-green,rolling,all-at-once,manual"`
+	From       string                    `json:"from" doc:"Stable when the rollout began"`
+	To         string                    `json:"to" doc:"The candidate"`
+	Candidates []string                  `json:"candidates" doc:"All versions under trial; more than one only with weights by hand"`
+	Phase      rollout.Phase             `json:"phase" enum:"queued,pending,progressing,paused,baking,succeeded,rolled_back,aborted,failed,superseded"`
+	Stage      int                       `json:"stage" doc:"Index of the stage from 0; -1: before the first"`
+	StageName  string                    `json:"stage_name,omitempty"`
+	Stages     int                       `json:"stages" doc:"How many stages the plan has"`
+	Weights    map[string]configs.Weight `json:"weights"`
+	StartedAt  time.Time                 `json:"started_at"`
+	UpdatedAt  time.Time                 `json:"updated_at"`
+	EndedAt    *time.Time                `json:"ended_at,omitempty"`
+	Verdict    analysis.Kind             `json:"verdict" enum:",pass,fail,inconclusive,shared,error" doc:"Of the judge; empty: none yet"`
+	Reason     string                    `json:"reason" doc:"Why it stands where it stands, in one sentence"`
+	WaitingFor rollout.Wait              `json:"waiting_for" enum:",approval,hook,evidence,ack,freeze,health,capacity"`
+
+	InForce      bool     `json:"in_force" doc:"It decides the service's weights now"`
+	Elapsed      float64  `json:"elapsed_seconds" doc:"Since the rollout began"`
+	StageElapsed float64  `json:"stage_elapsed_seconds" doc:"Time that counts towards the stage; it stands still while paused"`
+	StageLength  float64  `json:"stage_duration_seconds" doc:"What the plan gives the stage"`
+	Actor        string   `json:"actor,omitempty" doc:"Who started it"`
+	Replaces     string   `json:"replaces,omitempty" doc:"Id of the rollout that it took the place of"`
+	Generation   int      `json:"generation" doc:"Fresh starts of the evidence"`
+	Allowed      []string `json:"allowed" doc:"Verbs that it takes now"`
+	Revision     int64    `json:"revision" doc:"Its ETag"`
+
+	Decision *Decision    `json:"decision,omitempty" doc:"The verdict with its numbers"`
+	Rules    []Rule       `json:"rules,omitempty"`
+	Cuts     []Cut        `json:"cuts,omitempty" doc:"Nodes that took the candidate to 0 ahead of the state"`
+	History  []Transition `json:"history,omitempty" doc:"Oldest first"`
+
+	Plan *configs.Rollout  `json:"plan,omitempty" doc:"As it was started"`
+	Meta map[string]string `json:"meta,omitempty"`
+}
+
+// Decision is a verdict with the numbers that led to it.
+type Decision struct {
+	Verdict analysis.Kind `json:"verdict"`
+	Rule    string        `json:"rule,omitempty" doc:"Id of the deciding rule"`
+	Path    analysis.Path `json:"path,omitempty" doc:"fast, slow, literal, health or fuse"`
+	Action  string        `json:"action,omitempty" doc:"What the rule asks for: rollback, pause or notify"`
+	T       float64       `json:"t" doc:"Seconds since the trial began"`
+
+	CandidateRequests uint64  `json:"candidate_requests"`
+	CandidateBad      uint64  `json:"candidate_bad" doc:"Bad requests: errors, or slower than the limit"`
+	CandidateCounted  uint64  `json:"candidate_counted" doc:"Of those, what is evidence: one per bucket where the service has a sticky key"`
+	CandidateRate     float64 `json:"candidate_rate" doc:"Share of all bad requests, 0 to 1"`
+	StableRequests    uint64  `json:"stable_requests"`
+	StableBad         uint64  `json:"stable_bad"`
+	StableCounted     uint64  `json:"stable_counted"`
+	StableRate        float64 `json:"stable_rate"`
+	Limit             float64 `json:"limit" doc:"Largest allowed share of bad requests"`
+	Evidence          float64 `json:"evidence" doc:"Grows while the limit is broken; acts at the threshold"`
+	Threshold         float64 `json:"threshold"`
+	NoBaseline        bool    `json:"no_baseline,omitempty" doc:"Stable had too few requests to compare with: the bound on false rollbacks does not cover this"`
+
+	Needed uint64 `json:"needed,omitempty" doc:"Of inconclusive: candidate requests that the rule needs"`
+	Seen   uint64 `json:"seen,omitempty" doc:"Of those, how many there were"`
+	Text   string `json:"text" doc:"The same in one sentence"`
+}
+
+// Rule is how one check or trigger stands.
+type Rule struct {
+	Condition string             `json:"condition"`
+	Check     bool               `json:"check" doc:"A limit that a stage must pass; else a trigger"`
+	State     analysis.RuleState `json:"state" enum:"waiting,holding,pass,inconclusive,shared,fail,error"`
+	Decision
+}
+
+// Cut is a node's fact that it took a version to 0.
+type Cut struct {
+	Node     string    `json:"node"`
+	Version  string    `json:"version"`
+	At       time.Time `json:"at"`
+	Actor    string    `json:"actor" doc:"A person, or weir"`
+	Reason   string    `json:"reason"`
+	Decision *Decision `json:"decision,omitempty"`
+}
+
+// Transition is one change of a rollout.
+type Transition struct {
+	At       time.Time                 `json:"at"`
+	From     rollout.Phase             `json:"from"`
+	To       rollout.Phase             `json:"to"`
+	Stage    int                       `json:"stage"`
+	Weights  map[string]configs.Weight `json:"weights"`
+	Actor    string                    `json:"actor" doc:"A person, or weir"`
+	Reason   string                    `json:"reason"`
+	Decision *Decision                 `json:"decision,omitempty"`
+}
+
+// actorWeir is the actor of what weir decided by itself.
+const actorWeir = "weir"
+
+// summaryOf leaves out what is long: plan, rules, cuts and history.
+func summaryOf(v *control.RolloutView) Rollout {
+	s := &v.State
+	r := Rollout{
+		ID: s.ID, Service: s.Service, Strategy: s.Strategy, From: s.From, To: s.To,
+		Candidates: append([]string{}, s.Candidates...), Phase: s.Phase,
+		Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights,
+		StartedAt: s.StartedAt, UpdatedAt: s.UpdatedAt,
+		Verdict: v.Verdict.Kind, Reason: s.Reason, WaitingFor: s.WaitingFor,
+		InForce: v.InForce, Elapsed: v.Elapsed.Seconds(), StageElapsed: v.StageElapsed.Seconds(),
+		Actor: s.Actor, Replaces: s.Replaces, Generation: s.Generation,
+		Allowed: append([]string{}, s.Allowed()...), Revision: v.ModRevision,
+		Decision: decisionOf(&v.Verdict), Meta: s.Plan.Meta,
+	}
+	if r.Weights == nil {
+		r.Weights = map[string]configs.Weight{}
+	}
+	if s.Stage >= 0 && s.Stage < len(s.Plan.Stages) {
+		r.StageName = stageName(s.Plan.Stages, s.Stage)
+		r.StageLength = s.Plan.Stages[s.Stage].Duration.Std().Seconds()
+	}
+	if !s.EndedAt.IsZero() {
+		r.EndedAt = &s.EndedAt
+	}
+	// What moved the rollout outlives what the judge thinks of it now.
+	if s.Verdict != nil && (s.Phase.Final() || r.Decision == nil) {
+		r.Verdict, r.Decision = s.Verdict.Kind, decisionOf(s.Verdict)
+	}
+	return r
+}
+
+func stageName(stages []configs.Stage, i int) string {
+	if stages[i].Name != "" {
+		return stages[i].Name
+	}
+	return strconv.Itoa(i + 1)
+}
+
+func rolloutOf(v *control.RolloutView) Rollout {
+	r := summaryOf(v)
+	r.Plan = &v.State.Plan
+	r.Rules = rulesOf(v.Rules)
+	r.Cuts = cutsOf(v.Cuts)
+	r.History = historyOf(v.State.History)
+	return r
+}
+
+func rulesOf(reports []analysis.RuleReport) []Rule {
+	rules := make([]Rule, 0, len(reports))
+	for _, r := range reports {
+		rule := Rule{Condition: r.Condition.String(), Check: r.Check, State: r.State}
+		if d := decisionOf(&r.Verdict); d != nil {
+			rule.Decision = *d
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+func cutsOf(cuts []rollout.Cut) []Cut {
+	out := make([]Cut, 0, len(cuts))
+	for _, c := range cuts {
+		out = append(out, Cut{
+			Node: c.Node, Version: c.Version, At: c.At, Actor: orWeir(c.Actor), Reason: c.Reason,
+			Decision: decisionOf(&c.Verdict),
+		})
+	}
+	return out
+}
+
+func historyOf(history []rollout.Transition) []Transition {
+	out := make([]Transition, 0, len(history))
+	for _, t := range history {
+		out = append(out, Transition{
+			At: t.At, From: t.From, To: t.To, Stage: t.Stage, Weights: t.Weights,
+			Actor: orWeir(t.Actor), Reason: t.Reason, Decision: decisionOf(t.Verdict),
+		})
+	}
+	return out
+}
+
+func orWeir(actor string) string {
+	if actor == "" {
+		return actorWeir
+	}
+	return actor
+}
+
+// decisionOf is nil for the verdict of no judge.
+func decisionOf(v *analysis.Verdict) *Decision {
+	if v == nil || v.Kind == "" {
+		return nil
+	}
+	return &Decision{
+		Verdict: v.Kind, Rule: v.Rule, Path: v.Path, Action: string(v.Action), T: v.At.Seconds(),
+		CandidateRequests: v.Candidate.N, CandidateBad: v.Candidate.Raw,
+		CandidateCounted: v.Candidate.X, CandidateRate: v.CandidateRate,
+		StableRequests: v.Stable.N, StableBad: v.Stable.Raw,
+		StableCounted: v.Stable.X, StableRate: v.StableRate,
+		Limit: v.Limit, Evidence: v.Evidence, Threshold: v.Threshold, NoBaseline: v.NoBaseline,
+		Needed: v.Needed, Seen: v.Seen, Text: v.Text,
+	}
+}

@@ -1,0 +1,188 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// verb is one POST on a rollout.
+type verb struct{ name, summary, description string }
+
+func verbs() []verb {
+	return []verb{
+		{"promote", "Go to the next stage now", "From the last stage the candidate becomes stable; with `full` it does so from any."},
+		{"pause", "Hold the weights", "Stage time stands still; the judge goes on and still puts a bad candidate's traffic back."},
+		{"resume", "Go on after a pause", "Stage time goes on from where it stood."},
+		{"approve", "Open a gate that waits for approval", "Not built yet: answers 501."},
+		{"abort", "Put all traffic back on stable", "Works in every phase that is not final, in one step."},
+		{"undo", "Return to the version that was stable before", "One swap, as long as that version is kept. An unfinished rollout is aborted."},
+		{"retry", "Start the same plan again", "Makes a new rollout, whose id is in the answer."},
+	}
+}
+
+func (a *API) registerRollouts() {
+	register(a, route{
+		method: http.MethodGet, path: "/v1/rollouts", role: Viewer, id: "list-rollouts", tag: "rollouts",
+		summary: "List rollouts", description: "Newest first, without plan, rules and history.",
+	}, a.listRollouts)
+	register(a, route{
+		method: http.MethodPost, path: "/v1/rollouts", role: Operator, id: "start-rollout", tag: "rollouts", status: http.StatusCreated,
+		summary: "Start a rollout",
+		description: "Takes a Rollout document as JSON or YAML. Only one planned rollout of a service is in force: a second is refused (409). " +
+			"`version` brings a new version along.",
+		body: a.documentBody("Rollout", configs.Rollout{}),
+	}, a.startRollout)
+	register(a, route{
+		method: http.MethodGet, path: "/v1/rollouts/{id}", role: Viewer, id: "get-rollout", tag: "rollouts",
+		summary: "Read a rollout", description: "With its plan, rules, cuts and history.",
+	}, a.getRollout)
+	register(a, route{
+		method: http.MethodGet, path: "/v1/rollouts/{id}/why", role: Viewer, id: "why-rollout", tag: "rollouts",
+		summary: "Explain a rollout", description: "Each rule with counts, rates, limit, evidence, threshold and path; what was done, when and by whom.",
+	}, a.whyRollout)
+	for _, v := range verbs() {
+		register(a, route{
+			method: http.MethodPost, path: "/v1/rollouts/{id}/" + v.name, role: Operator, id: v.name + "-rollout", tag: "rollouts",
+			summary: v.summary, description: v.description,
+		}, a.act(v.name))
+	}
+}
+
+type rolloutFilter struct {
+	Service string        `query:"service" doc:"Only this service's"`
+	Phase   rollout.Phase `query:"phase" enum:"queued,pending,progressing,paused,baking,succeeded,rolled_back,aborted,failed,superseded" doc:"Only in this phase"`
+	Limit   int           `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most"`
+}
+
+type rollouts struct {
+	Body []Rollout
+}
+
+func (a *API) listRollouts(_ context.Context, in *rolloutFilter) (*rollouts, error) {
+	v := a.Control.View()
+	out := &rollouts{Body: []Rollout{}}
+	for i := range v.Rollouts {
+		s := &v.Rollouts[i].State
+		if in.Service != "" && s.Service != in.Service || in.Phase != "" && s.Phase != in.Phase {
+			continue
+		}
+		if len(out.Body) == in.Limit {
+			break
+		}
+		out.Body = append(out.Body, summaryOf(&v.Rollouts[i]))
+	}
+	return out, nil
+}
+
+type startRollout struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	RawBody     []byte
+}
+
+func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, error) {
+	plan, err := decodeRollout(in.ContentType, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.do(ctx, control.StartRollout{Plan: *plan, Actor: actorOf(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	reply.Created = true
+	return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
+}
+
+type rolloutID struct {
+	ID string `path:"id" doc:"Id of the rollout"`
+}
+
+type oneRollout struct {
+	ETag string `header:"ETag"`
+	Body Rollout
+}
+
+func (a *API) getRollout(_ context.Context, in *rolloutID) (*oneRollout, error) {
+	v, err := a.rollout(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &oneRollout{ETag: etag(v.ModRevision), Body: rolloutOf(v)}, nil
+}
+
+func (a *API) rollout(id string) (*control.RolloutView, error) {
+	v, ok := a.Control.View().Rollout(id)
+	if !ok {
+		return nil, problem(http.StatusNotFound, "GET /v1/rollouts lists what there is", "there is no rollout %q", id)
+	}
+	return v, nil
+}
+
+type why struct {
+	ETag string `header:"ETag"`
+	Body Why
+}
+
+func (a *API) whyRollout(_ context.Context, in *rolloutID) (*why, error) {
+	v, err := a.rollout(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &why{ETag: etag(v.ModRevision), Body: whyOf(v)}, nil
+}
+
+type act struct {
+	rolloutID
+	conditions
+	Body *actBody `required:"false"`
+}
+
+type actBody struct {
+	Reason string `json:"reason,omitempty" maxLength:"500" doc:"Shown in the history"`
+	Full   bool   `json:"full,omitempty" doc:"promote: to 100 % at once"`
+}
+
+// act answers a verb. Abort ignores preconditions: a stale page must not keep
+// anybody from putting the traffic back.
+func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
+	return func(ctx context.Context, in *act) (*changed, error) {
+		v, err := a.rollout(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		cmd := control.Act{ID: in.ID, Verb: name, Actor: actorOf(ctx)}
+		if in.Body != nil {
+			cmd.Reason, cmd.Full = in.Body.Reason, in.Body.Full
+		}
+		if cmd.Full && name != "promote" {
+			return nil, problem(http.StatusUnprocessableEntity, "leave it out", "`full` belongs to promote, not to %s", name)
+		}
+		if name != "abort" {
+			if cmd.IfMatch, err = in.revision(v.ModRevision); err != nil {
+				return nil, err
+			}
+			if cmd.IfMatch == absentRevision {
+				return nil, problem(http.StatusPreconditionFailed, "use If-Match", "rollout %q exists", in.ID)
+			}
+		}
+		reply, err := a.do(ctx, cmd)
+		if err != nil {
+			return nil, withAllowed(err, v.State.Allowed())
+		}
+		return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
+	}
+}
+
+// withAllowed adds the verbs to a conflict that names none.
+func withAllowed(err error, allowed []string) error {
+	p := problemOf(err)
+	if p.Status != http.StatusConflict || len(p.Allowed) > 0 {
+		return err
+	}
+	p.Allowed = slices.Clone(allowed)
+	return p
+}
