@@ -1,0 +1,267 @@
+// Package compile turns documents, states and cuts into the table that a node
+// routes by. It is pure but for the registries, in which it makes entries for
+// endpoints and versions that are new. Every check of the whole happens here.
+package compile
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// Source is the document of a service with the revision that wrote it.
+type Source struct {
+	Document    configs.Service
+	ModRevision int64
+}
+
+// State is the state of a service with the revision that wrote it.
+type State struct {
+	Service     rollout.Service
+	ModRevision int64
+}
+
+// Input is all that a table is made of. Build changes none of it but the
+// registries, which must be the same from one Build to the next.
+type Input struct {
+	// Revision is that of the state which the rest was read at.
+	Revision int64
+
+	// Services are the documents by name. A service without one has no route.
+	Services map[string]Source
+
+	// States are by name of the service. A service without one is all on stable.
+	States map[string]State
+
+	// Cuts are those in etcd and in this node's journal together, in any order.
+	// A cut counts wherever it stands: see rollout.Service.Counts.
+	Cuts []rollout.Cut
+
+	// Keys sign cookies and salt hashes. Nil: services with a sticky key are refused.
+	Keys *route.Keyring
+
+	Endpoints *upstream.Registry
+	Recorders *stats.Registry
+
+	// Last is what the Build before made. Nil: nothing is shared, and a service
+	// that does not compile has no last good form.
+	Last *Built
+}
+
+// Outcome is what Build says besides the table.
+type Outcome struct {
+	// Refused says, by service, why its present document or state is not what
+	// is routed by. Such a service keeps its last good form, if it has one. Never nil.
+	Refused map[string]string
+
+	// Built is for the next Build. Never nil.
+	Built *Built
+}
+
+// Built is a compiled state. Immutable.
+type Built struct {
+	services map[string]*built
+	uniform  []*route.Split // by version index: all buckets are that version's
+}
+
+// built is one service as it is routed.
+type built struct {
+	print   print
+	source  Source // what is routed by, which may be older than the present
+	state   State
+	refused string // why the present form is not routed by; empty: it is
+
+	service   *route.Service
+	rules     []route.Rule
+	versions  map[string]configs.Version
+	effective map[string]configs.Weight
+}
+
+// print tells apart what a service is compiled from. Equal prints and registries
+// give equal services.
+type print struct {
+	source, state int64
+	keys          *route.Keyring
+	cut           string // names of versions that are cut
+}
+
+// Effective returns the weights in force of a service by version, cuts included,
+// and nil for a service that is not routed. The map must not be changed.
+func (b *Built) Effective(service string) map[string]configs.Weight {
+	if s := b.services[service]; s != nil {
+		return s.effective
+	}
+	return nil
+}
+
+// Build compiles a table. What has not changed since Last is shared with it.
+//
+// A service whose document or state does not compile, or whose routes tie with
+// those of a service that changed less recently, keeps its last good form and
+// blocks no other. A cut counts in every form.
+func Build(in Input) (*route.Table, Outcome) {
+	b := &builder{
+		Input:   in,
+		cuts:    make(map[string][]rollout.Cut),
+		built:   &Built{services: make(map[string]*built, len(in.Services))},
+		refused: make(map[string]string),
+	}
+	if in.Last == nil {
+		b.Last = &Built{}
+	}
+	b.built.uniform = slices.Clone(b.Last.uniform)
+	for _, c := range in.Cuts {
+		b.cuts[c.Rollout] = append(b.cuts[c.Rollout], c)
+	}
+	for name, source := range in.Services {
+		if s := b.form(name, source); s != nil {
+			b.built.services[name] = s
+		}
+	}
+	table := b.table()
+	return table, Outcome{Refused: b.refused, Built: b.built}
+}
+
+// builder is one Build under way.
+type builder struct {
+	Input
+	cuts    map[string][]rollout.Cut // by rollout
+	built   *Built
+	refused map[string]string
+}
+
+// form returns the service as it is to be routed: in its present form or, if
+// that does not compile, in the last good one. Nil: it has none.
+func (b *builder) form(name string, source Source) *built {
+	last := b.Last.services[name]
+	state, ok := b.States[name]
+	if !ok {
+		state = State{Service: rollout.NewService(source.Document, time.Time{})}
+	}
+	s, err := b.compile(name, source, state, last)
+	if err == nil {
+		return s
+	}
+	return b.lastGood(name, state, err)
+}
+
+// lastGood returns the last good document under the present state or, if that
+// does not compile either, under the last good state.
+func (b *builder) lastGood(name string, state State, why error) *built {
+	last := b.Last.services[name]
+	b.refused[name] = why.Error()
+	if last == nil {
+		return nil
+	}
+	s, err := b.compile(name, last.source, state, last)
+	if err != nil {
+		s, err = b.compile(name, last.source, last.state, last)
+	}
+	if err != nil {
+		return nil
+	}
+	// Not the shared one: that may say nothing of a refusal.
+	kept := *s
+	kept.refused = why.Error()
+	return &kept
+}
+
+// compile makes a service, or takes it from the last Build if nothing that it is
+// made of has changed.
+func (b *builder) compile(name string, source Source, state State, last *built) (*built, error) {
+	cut := b.cutVersions(state.Service)
+	p := print{source: source.ModRevision, state: state.ModRevision, keys: b.Keys, cut: cut.String()}
+	if last != nil && last.print == p {
+		if last.refused == "" {
+			return last, nil
+		}
+		again := *last // whether it is refused is found out anew
+		again.refused = ""
+		return &again, nil
+	}
+	return b.service(name, source, state, cut, p, last)
+}
+
+// table routes the services. One that ties with another gives way to the one
+// whose document is older, and falls back on its last good form.
+func (b *builder) table() *route.Table {
+	for {
+		rules := b.rules()
+		table, err := route.NewTable(b.Revision, rules)
+		if err == nil {
+			return table
+		}
+		b.giveWay(err)
+	}
+}
+
+// rules returns all rules, those of the least recently changed document first.
+func (b *builder) rules() []route.Rule {
+	order := slices.SortedFunc(maps.Values(b.built.services), func(x, y *built) int {
+		return cmp.Or(cmp.Compare(x.source.ModRevision, y.source.ModRevision), cmp.Compare(x.service.Name, y.service.Name))
+	})
+	n := 0
+	for _, s := range order {
+		n += len(s.rules)
+	}
+	rules := make([]route.Rule, 0, n)
+	for _, s := range order {
+		rules = append(rules, s.rules...)
+	}
+	return rules
+}
+
+// giveWay takes the services that err blames out of their present form.
+func (b *builder) giveWay(err error) {
+	blamed := make(map[string]error)
+	var ties []*route.TieError
+	for _, problem := range problems(err) {
+		if rule, ok := errors.AsType[*route.RuleError](problem); ok {
+			blamed[rule.Rule.Route.Service.Name] = problem
+		} else if tie, ok := errors.AsType[*route.TieError](problem); ok {
+			ties = append(ties, tie)
+		} else {
+			panic("BUG: cannot tell whom a table's error is about: " + problem.Error())
+		}
+	}
+	for _, tie := range ties {
+		// The rules are in the order of their documents, and so are the ties: by
+		// now it is known whether the older one gives way itself.
+		older, newer := tie.First.Route.Service.Name, tie.Second.Route.Service.Name
+		if blamed[older] == nil || older == newer {
+			blamed[newer] = tie
+		}
+	}
+	for name, problem := range blamed {
+		b.demote(name, problem)
+	}
+}
+
+// demote replaces a service by its last good form, or takes it out.
+func (b *builder) demote(name string, why error) {
+	s, last := b.built.services[name], b.Last.services[name]
+	delete(b.built.services, name)
+	if last == nil || last.source.ModRevision == s.source.ModRevision {
+		b.refused[name] = why.Error()
+		return
+	}
+	if kept := b.lastGood(name, s.state, why); kept != nil {
+		b.built.services[name] = kept
+	}
+}
+
+// problems returns the parts of a joined error.
+func problems(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,224 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// names are versions in name order.
+type names []string
+
+func (n names) String() string { return strings.Join(n, "\x00") }
+
+// cutVersions returns the versions that get nothing under s.
+func (b *builder) cutVersions(s rollout.Service) names {
+	var cut names
+	for _, c := range b.cuts[s.Rollout] {
+		if s.Counts(c) && !slices.Contains(cut, c.Version) {
+			cut = append(cut, c.Version)
+		}
+	}
+	slices.Sort(cut)
+	return cut
+}
+
+// service compiles one service.
+func (b *builder) service(name string, source Source, state State, cut names, p print, last *built) (*built, error) {
+	doc, st := source.Document, state.Service
+	doc.SetDefaults()
+	if doc.Name != name {
+		return nil, fmt.Errorf("cannot route service %q: its document is of service %q", name, doc.Name)
+	}
+	if problems := doc.Validate(); len(problems) > 0 {
+		return nil, fmt.Errorf("cannot route service %q: %w", name, problems)
+	}
+	merged := st.Merge(doc)
+	if err := known(name, st, merged); err != nil {
+		return nil, err
+	}
+	s := &built{
+		print: p, source: source, state: state, versions: merged,
+		service: &route.Service{
+			Name:           name,
+			Rollout:        st.Rollout,
+			Timeout:        doc.Timeout.Std(),
+			IdleTimeout:    doc.IdleTimeout.Std(),
+			ConnectTimeout: doc.ConnectTimeout.Std(),
+			MaxBody:        doc.MaxBody,
+		},
+	}
+	s.service.HostPolicy, s.service.Host = hostPolicy(doc.Host)
+	var err error
+	if s.service.ErrorStatus, err = route.ErrorStatuses(doc.ErrorStatus...); err != nil {
+		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
+	}
+	if s.service.Sticky, err = b.sticky(doc, last); err != nil {
+		return nil, err
+	}
+	order := slices.Sorted(maps.Keys(merged))
+	s.service.Stable = slices.Index(order, st.Stable)
+	s.service.Versions = b.versions(name, order, merged, last)
+	if err := b.split(s, order, cut); err != nil {
+		return nil, err
+	}
+	s.rules = rules(doc, s.service)
+	return s, nil
+}
+
+// known checks that the service has the versions that its state speaks of.
+func known(name string, st rollout.Service, versions map[string]configs.Version) error {
+	if len(versions) > route.MaxVersions {
+		return fmt.Errorf("cannot route service %q: it has %d versions, more than %d", name, len(versions), route.MaxVersions)
+	}
+	if err := st.Validate(); err != nil {
+		return fmt.Errorf("cannot route service %q: %w", name, err)
+	}
+	if _, ok := versions[st.Stable]; !ok {
+		return fmt.Errorf("cannot route service %q: there is no version %q, which is stable", name, st.Stable)
+	}
+	for _, version := range slices.Sorted(maps.Keys(st.Weights)) {
+		if _, ok := versions[version]; !ok && st.Weights[version] > 0 {
+			return fmt.Errorf("cannot route service %q: there is no version %q, which has weight", name, version)
+		}
+	}
+	return nil
+}
+
+// versions returns the versions in order. One that is what it was keeps its pool.
+func (b *builder) versions(service string, order []string, merged map[string]configs.Version, last *built) []*route.Version {
+	versions := make([]*route.Version, len(order))
+	for i, name := range order {
+		v := merged[name]
+		if last != nil && i < len(last.service.Versions) && same(last, i, name, v) {
+			versions[i] = last.service.Versions[i]
+			continue
+		}
+		endpoints := make([]*upstream.Endpoint, len(v.Endpoints))
+		for j, address := range v.Endpoints {
+			endpoints[j] = b.Endpoints.Endpoint(service, name, address)
+		}
+		versions[i] = &route.Version{
+			Name: name, Revision: v.Revision, Index: i,
+			Pool: upstream.NewPool(endpoints), Recorder: b.Recorders.Recorder(service, name),
+		}
+	}
+	return versions
+}
+
+func same(last *built, i int, name string, v configs.Version) bool {
+	old := last.versions[name]
+	return last.service.Versions[i].Name == name && old.Revision == v.Revision && slices.Equal(old.Endpoints, v.Endpoints)
+}
+
+// split maps the buckets to versions. The buckets of a version that is cut go to
+// stable, and no other bucket moves.
+func (b *builder) split(s *built, order []string, cut names) error {
+	st := s.state.Service
+	labelled, labels, err := st.Split()
+	if err != nil {
+		return err
+	}
+	target := make([]uint8, len(labelled)) // label in the state -> version index
+	for i, name := range labelled {
+		if slices.Contains(cut, name) {
+			name = st.Stable
+		}
+		// A version that has no bucket any more may be gone.
+		target[i] = uint8(max(0, slices.Index(order, name)))
+	}
+	counts := labels.Counts(len(labelled))
+	weights := make([]int, len(order))
+	for i, n := range counts {
+		weights[target[i]] += n
+	}
+	s.effective = make(map[string]configs.Weight, len(order))
+	having := 0
+	for i, name := range order {
+		s.effective[name] = configs.Weight(weights[i])
+		if weights[i] > 0 {
+			having++
+		}
+	}
+	s.service.Mixed = having > 1
+	if !s.service.Mixed {
+		s.service.Split = b.whole(slices.Index(weights, route.Buckets))
+		return nil
+	}
+	mapped := make(route.Labels, route.Buckets)
+	for bucket, label := range labels {
+		mapped[bucket] = target[label]
+	}
+	s.service.Split = route.NewSplit(mapped, len(order))
+	return nil
+}
+
+// whole returns the split that gives everything to one version.
+func (b *builder) whole(version int) *route.Split {
+	for len(b.built.uniform) <= version {
+		labels := make(route.Labels, route.Buckets)
+		for bucket := range labels {
+			labels[bucket] = uint8(len(b.built.uniform))
+		}
+		b.built.uniform = append(b.built.uniform, route.NewSplit(labels, len(b.built.uniform)+1))
+	}
+	return b.built.uniform[version]
+}
+
+// sticky compiles the sticky key, and keeps the last one if it is the same.
+func (b *builder) sticky(doc configs.Service, last *built) (*route.Sticky, error) {
+	if doc.Sticky == nil {
+		return nil, nil
+	}
+	if b.Keys == nil {
+		return nil, fmt.Errorf("cannot route service %q: the keys for its sticky key have not been read yet", doc.Name)
+	}
+	sticky := &route.Sticky{Keys: b.Keys}
+	switch doc.Sticky.By {
+	case "cookie":
+		sticky.By = route.Cookie
+		if c := doc.Sticky.Cookie; c != nil {
+			sticky.Name, sticky.MaxAge, sticky.Domain, sticky.Path = c.Name, c.MaxAge.Std(), c.Domain, c.Path
+		}
+	case "header":
+		sticky.By, sticky.Name = route.Header, doc.Sticky.Header
+	case "query":
+		sticky.By, sticky.Name = route.Query, doc.Sticky.Query
+	case "address":
+		sticky.By = route.Address
+	default:
+		return nil, fmt.Errorf("cannot route service %q: unknown sticky key %q", doc.Name, doc.Sticky.By)
+	}
+	if last != nil && last.service.Sticky != nil && *last.service.Sticky == *sticky {
+		return last.service.Sticky, nil
+	}
+	return sticky, nil
+}
+
+func hostPolicy(host string) (route.HostPolicy, string) {
+	switch host {
+	case "", "client":
+		return route.HostClient, ""
+	case "endpoint":
+		return route.HostEndpoint, ""
+	}
+	return route.HostLiteral, host
+}
+
+// rules leads the routes of a document to its service.
+func rules(doc configs.Service, service *route.Service) []route.Rule {
+	rules := make([]route.Rule, len(doc.Routes))
+	for i, r := range doc.Routes {
+		rules[i] = route.Rule{
+			Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers,
+			Route: &route.Route{Service: service, StripPrefix: r.StripPrefix},
+		}
+	}
+	return rules
+}
