@@ -51,25 +51,21 @@ func (s *Sticky) CheckCookie(value []byte, now int64) (bucket int, ok bool) {
 	if value[len(signed)] != '.' || string(signed[:len(cookieVersion)]) != cookieVersion {
 		return 0, false
 	}
-	rest := signed[len(cookieVersion):]
-	id, rest := cut(rest)
+	id, rest := cut(signed[len(cookieVersion):])
 	k := s.Keys.find(id)
 	if k == nil || !k.verify(signed, tag) {
 		return 0, false
 	}
-	// From here on the text is ours, or that of another node, which may be of
-	// another build: it is still read with care.
-	digits, rest := cut(rest)
-	b, ok := parseNumber(digits)
-	if !ok || b >= Buckets {
+	// From here on the text is ours, or that of a node of another build: it is
+	// still read with care.
+	fields, n := parseFields(rest)
+	if n != 2 && n != 4 {
 		return 0, false
 	}
-	digits, _ = cut(rest)
-	issued, ok := parseNumber(digits)
-	if !ok || !s.current(k, issued, now) {
+	if fields[0] >= Buckets || !s.current(k, fields[1], now) {
 		return 0, false
 	}
-	return int(b), true
+	return int(fields[0]), true
 }
 
 // AppendCookie appends the value of a Set-Cookie header that keeps the client in
@@ -155,18 +151,24 @@ func cut(text []byte) (before, after []byte) {
 	return text, nil
 }
 
-// parseNumber reads a decimal number below 10^12 as AppendInt writes it: without
-// sign or leading zeros.
-func parseNumber(digits []byte) (int64, bool) {
-	if len(digits) == 0 || len(digits) > 12 || digits[0] == '0' && len(digits) > 1 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
+// parseFields reads up to four decimal numbers below 10^12 with dots between
+// them, as AppendInt writes them: without signs or leading zeros. What is not
+// that has 0 fields.
+func parseFields(text []byte) (fields [4]int64, n int) {
+	digits := 0
+	for _, c := range text {
+		switch {
+		case c == '.' && digits > 0 && n < len(fields)-1:
+			n, digits = n+1, 0
+		case c < '0' || c > '9' || digits == 12 || digits > 0 && fields[n] == 0:
+			return fields, 0
+		default:
+			fields[n] = 10*fields[n] + int64(c-'0')
+			digits++
 		}
-		n = 10*n + int64(c-'0')
 	}
-	return n, true
+	if digits == 0 {
+		return fields, 0
+	}
+	return fields, n + 1
 }

@@ -83,6 +83,7 @@ func (t *Trial) Outcomes(tick uint32, out *Outcomes) bool {
 			continue
 		}
 		if !r.slots[tick%ringTicks].add(tick, out) {
+			*out = Outcomes{}
 			return false
 		}
 	}
