@@ -188,8 +188,8 @@ func headReason(err error) stats.Reason {
 }
 
 func isTimeout(err error) bool {
-	var t net.Error
-	return err != nil && errors.As(err, &t) && t.Timeout()
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
 }
 
 // idempotent reports whether the method may be sent again when its first

@@ -22,7 +22,7 @@ import (
 // rawUpstream is an endpoint made of bytes. Each connection runs serve, which
 // owns it; the connections are closed at the end of the test.
 type rawUpstream struct {
-	t     *testing.T
+	t     testing.TB
 	ln    net.Listener
 	conns atomic.Int64
 
@@ -31,7 +31,7 @@ type rawUpstream struct {
 	wg   sync.WaitGroup
 }
 
-func newUpstream(t *testing.T, serve func(c *upConn)) *rawUpstream {
+func newUpstream(t testing.TB, serve func(c *upConn)) *rawUpstream {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,7 +73,7 @@ func (u *rawUpstream) close() {
 }
 
 // answering is an upstream that reads each request whole and gives one answer.
-func answering(t *testing.T, answer string) *rawUpstream {
+func answering(t testing.TB, answer string) *rawUpstream {
 	return newUpstream(t, func(c *upConn) {
 		for c.request() != "" {
 			c.write(answer)
@@ -129,7 +129,7 @@ func (c *upConn) reset() {
 
 // world is a proxy in front of one service.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	service  *route.Service
 	handler  *Handler
 	server   *Server
@@ -141,7 +141,7 @@ type world struct {
 
 // newWorld serves the versions' endpoints, the first being stable with all
 // weight. change may alter service and options before they are used.
-func newWorld(t *testing.T, change func(s *route.Service, o *Options), endpoints ...*rawUpstream) *world {
+func newWorld(t testing.TB, change func(s *route.Service, o *Options), endpoints ...*rawUpstream) *world {
 	t.Helper()
 	w := &world{t: t, registry: upstream.NewRegistry(upstream.Options{ConnectTimeout: time.Second}), served: make(chan error, 1)}
 	w.service = &route.Service{Name: "shop", Timeout: 5 * time.Second, IdleTimeout: 5 * time.Second}
@@ -221,7 +221,7 @@ func (w *world) totals(version int) *stats.Totals {
 // client is a client connection made of bytes.
 type client struct {
 	net.Conn
-	t  *testing.T
+	t  testing.TB
 	br *bufio.Reader
 }
 
@@ -264,7 +264,7 @@ func (c *client) expectEnd() {
 	}
 }
 
-func waitUntil(t *testing.T, what string, done func() bool) {
+func waitUntil(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

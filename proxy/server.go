@@ -48,7 +48,10 @@ func NewServer(h *Handler, opts Options, log *zap.Logger) *Server {
 		// admit's limit comes first; a worker may outlive its connection a little.
 		Concurrency: 2 * s.options.MaxConnections,
 
-		StreamRequestBody:            true,
+		StreamRequestBody: true,
+		// In this mode the codec enforces no limit, but reads up to 8 KiB below
+		// it before it calls the handler. The handler is to begin at once.
+		MaxRequestBodySize:           1,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultDate:                true,
@@ -125,15 +128,14 @@ func (s *Server) headReceived(h *fasthttp.RequestHeader) (config fasthttp.Reques
 // serveError answers a request that the codec could not read.
 func (h *Handler) serveError(ctx *fasthttp.RequestCtx, err error) {
 	c := ctx.Conn().(*clientConn)
-	var tooLarge *fasthttp.ErrSmallBuffer
-	var timeout net.Error
+	_, tooLarge := errors.AsType[*fasthttp.ErrSmallBuffer](err)
 	r := Malformed
 	switch {
 	case errors.Is(err, errBareLF):
 		r = BadRequestLine
-	case errors.As(err, &tooLarge):
+	case tooLarge:
 		r = HeadTooLarge
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, fasthttp.ErrTimeout):
+	case isTimeout(err), errors.Is(err, fasthttp.ErrTimeout):
 		if !c.line.any {
 			return // nothing was asked
 		}

@@ -145,13 +145,13 @@ func (x *exchange) stopUpload() {
 // bodyRejection tells what is wrong with a body that cannot be read. Accepted
 // means nothing: the client went away, or the rest is not wanted.
 func bodyRejection(err error) Rejection {
-	var network net.Error
+	_, network := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, errStopped):
 		return Accepted
 	case isTimeout(err), errors.Is(err, fasthttp.ErrTimeout):
 		return BodyTimeout
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case network, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return Accepted
 	}
 	return BadBody
