@@ -250,6 +250,10 @@ func (j *Judge) Clear() {
 	}
 }
 
+// Failed reports whether a rule that acts has failed. It costs nothing, so that
+// it can be asked after every sample; Verdict says the rest.
+func (j *Judge) Failed() bool { return j.state.Fail != nil }
+
 // active reports whether the rule's stage has come.
 func (j *Judge) active(i int) bool { return j.state.Stage.Index >= j.rules[i].FromStage }
 

@@ -8,14 +8,6 @@ import (
 const (
 	blockRequests = 4
 	blockTime     = 10 * time.Second
-
-	// A block is hot when a bet at least doubles in it. Hot blocks with no longer
-	// pause than quietBlocks make one run.
-	hotFactor   = 2
-	quietBlocks = 10
-	// burstTime is the longest burst that must not decide alone: the span between
-	// the ends of the first and the last tick that it can touch.
-	burstTime = 400 * time.Millisecond
 )
 
 // Detector gathers ticks into blocks and keeps the wealth of the bets. A block
@@ -26,20 +18,10 @@ type Detector struct {
 	Wealth   Wealth   `json:"wealth"`
 	Baseline Baseline `json:"baseline"`
 
-	Open   Counts        `json:"open"`    // block that is being filled
-	Opened time.Duration `json:"opened"`  // when it began
-	Judged time.Duration `json:"judged"`  // end of the last block
-	Run    Run           `json:"run"`     // of hot blocks
-	Quiet  int           `json:"quiet"`   // blocks since the last hot one
-	HasRun bool          `json:"has_run"` // whether there was a run
-}
-
-// Run is a run of hot blocks. It keeps a burst, which touches at most five
-// ticks, from deciding alone.
-type Run struct {
-	Since  time.Duration `json:"since"`  // end of the first one
-	Last   time.Duration `json:"last"`   // end of the last one
-	Before float64       `json:"before"` // evidence before the first one
+	Open   Counts        `json:"open"`   // block that is being filled
+	Opened time.Duration `json:"opened"` // when it began
+	Judged time.Duration `json:"judged"` // end of the last block
+	Guard  Guard         `json:"guard"`
 }
 
 // NewDetector returns a detector that guesses stable's rate to be rate until it
@@ -73,8 +55,12 @@ func (d *Detector) Observe(at time.Duration, c Counts, h Hypothesis) bool {
 	factors(&f, d.Open, h, d.Baseline.Rate())
 	before := d.Wealth.Evidence()
 	d.Wealth.update(&f, min(max(at-d.Judged, 0), blockTime).Seconds())
+	growth := 0.
+	for _, v := range f {
+		growth = max(growth, min(v, maxFactor))
+	}
+	d.Guard.follow(d.Opened, at, before, growth)
 	d.learn(at)
-	d.follow(at, &f, before)
 	return true
 }
 
@@ -85,40 +71,21 @@ func (d *Detector) Restart() { d.Wealth.Restart() }
 func (d *Detector) Evidence() float64 { return d.Wealth.Evidence() }
 
 // Sustained reports whether the evidence, if it is at the threshold, rests on
-// more than one burst of at most 0.4 s: the run of bad blocks is longer, or the
-// evidence had nearly been there without it. It only ever holds a decision back,
-// so that it needs no proof.
+// more than one burst of at most 0.4 s.
 func (d *Detector) Sustained(threshold float64) bool {
-	return d.HasRun && (d.Run.Last-d.Run.Since > burstTime || d.Run.Before*maxFactor >= threshold)
+	return d.Guard.sustained(d.Evidence(), threshold)
 }
 
 // Check says whether a decoded detector can be one.
 func (d *Detector) Check() error {
-	if d.Open.CandidateX > d.Open.CandidateN || d.Open.StableX > d.Open.StableN || d.Quiet < 0 || !finite(d.Run.Before) {
+	if d.Open.CandidateX > d.Open.CandidateN || d.Open.StableX > d.Open.StableN {
 		return errors.New("the detector is out of range")
 	}
-	return errors.Join(d.Wealth.check(), d.Baseline.check())
+	return errors.Join(d.Wealth.check(), d.Baseline.check(), d.Guard.check())
 }
 
 // learn ends the open block.
 func (d *Detector) learn(at time.Duration) {
 	d.Baseline.update(d.Open.StableN, d.Open.StableX, max(at-d.Judged, 0))
 	d.Open, d.Opened, d.Judged = Counts{}, at, at
-}
-
-func (d *Detector) follow(at time.Duration, f *[K]float64, before float64) {
-	hottest := 0.
-	for _, v := range f {
-		hottest = max(hottest, v)
-	}
-	if hottest < hotFactor {
-		d.Quiet = min(d.Quiet+1, quietBlocks+1)
-		return
-	}
-	if !d.HasRun || d.Quiet > quietBlocks {
-		d.Run = Run{Since: at, Before: before}
-		d.HasRun = true
-	}
-	d.Run.Last = at
-	d.Quiet = 0
 }

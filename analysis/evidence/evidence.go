@@ -107,7 +107,8 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 	}
 	x := min(max((nc*(a-h.Delta)/h.Rho+ns*b)/(nc+ns), lo), hi)
 	// Newton on the derivative, which rises from lo to hi, with bisection where
-	// it would leave the bracket. The error of the factor is of second order.
+	// it would leave the bracket. Its decrement g*g/slope bounds by how much the
+	// factor could grow under the null; one more step squares it.
 	for range 60 {
 		null := h.Delta + h.Rho*x
 		va, vb := null*(1-null), x*(1-x)
@@ -122,10 +123,10 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 		if !(next > lo && next < hi) {
 			next = (lo + hi) / 2
 		}
-		if math.Abs(next-x) <= 1e-8*x {
-			return next
-		}
 		x = next
+		if g*g <= 1e-10*slope {
+			return x
+		}
 	}
 	return x
 }

@@ -1,0 +1,96 @@
+package evidence
+
+import (
+	"errors"
+	"time"
+)
+
+const (
+	// A burst that is shorter than burstTime must not decide alone.
+	burstTime   = 400 * time.Millisecond
+	burstBlocks = 5
+
+	// A block is hot when a bet at least doubles in it. Hot blocks with no longer
+	// pause than quietBlocks make one run.
+	hotFactor   = 2
+	quietBlocks = 10
+	// othersNeeded is how many hot blocks of a run must lie outside its hottest
+	// burst. A stray error or two may happen to be near it.
+	othersNeeded = 3
+
+	// climbFrom is the evidence below which nothing is suspected, and by how much
+	// what does not stem from a burst must have grown to be suspicion of its own.
+	climbFrom = 2
+)
+
+// Guard keeps one burst of bad requests from deciding alone. It only ever holds
+// a decision back, so that it needs no proof.
+type Guard struct {
+	Steps [burstBlocks]Step `json:"steps"` // the last blocks
+	Next  int               `json:"next"`  // of Steps
+
+	Hot   int `json:"hot"`   // blocks of the run
+	Most  int `json:"most"`  // of those, in the burst that has most
+	Quiet int `json:"quiet"` // blocks since the last hot one
+
+	Before float64 `json:"before"` // evidence where it began to climb
+	Peak   float64 `json:"peak"`   // most that one burst multiplied it with since then
+}
+
+// Step is how much a block can have multiplied the evidence.
+type Step struct {
+	At     time.Duration `json:"at"` // its end
+	Growth float64       `json:"growth"`
+}
+
+// follow takes a block: when it opened and ended, the evidence before it, and the
+// growth of its best bet. A burst touches at most five blocks: the last of them
+// opens less than burstTime after the first one ended.
+func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
+	if before < climbFrom {
+		g.Before, g.Peak = before, 1
+	}
+	if growth >= hotFactor {
+		if g.Quiet > quietBlocks {
+			g.Hot, g.Most = 0, 0
+		}
+		g.Hot++
+		g.Quiet = 0
+	} else {
+		g.Quiet = min(g.Quiet+1, quietBlocks+1)
+	}
+	g.Steps[g.Next] = Step{at, growth}
+	g.Next = (g.Next + 1) % burstBlocks
+
+	hot, product := 0, 1.
+	for _, s := range g.Steps {
+		if s.Growth > 0 && opened-s.At < burstTime {
+			product *= max(s.Growth, 1)
+			if s.Growth >= hotFactor {
+				hot++
+			}
+		}
+	}
+	g.Most = max(g.Most, hot)
+	g.Peak = max(g.Peak, product)
+}
+
+// sustained reports whether evidence at the threshold rests on more than one
+// burst: none is large enough to have made it, or there were other hot blocks, or
+// it grew beyond what any one can have made of it.
+func (g *Guard) sustained(evidence, threshold float64) bool {
+	burst := g.Before * g.Peak
+	return burst < threshold || g.Hot-g.Most >= othersNeeded || evidence >= climbFrom*burst
+}
+
+func (g *Guard) check() error {
+	for _, s := range g.Steps {
+		if !finite(s.Growth) {
+			return errors.New("the burst guard is out of range")
+		}
+	}
+	if g.Next < 0 || g.Next >= burstBlocks || !finite(g.Before, g.Peak) || g.Quiet < 0 {
+		return errors.New("the burst guard is out of range")
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+// Command judge measures the judge as it ships, with 100 ms dispatch ticks, the
+// alpha split, both horizons and one bad outcome per bucket, in simulated worlds
+// with fixed seeds. It prints a table of each value beside its bar, and exits
+// with 1 if one is missed.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+)
+
+func main() {
+	start := time.Now()
+	var rows []row
+	for _, s := range suite() {
+		began := time.Now()
+		rows = append(rows, s.run()...)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", s.name, time.Since(began).Round(100*time.Millisecond))
+	}
+	fmt.Printf("%s %s/%s, %d processors, in %s\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		runtime.GOMAXPROCS(0), time.Since(start).Round(time.Second))
+	if !print(os.Stdout, rows) {
+		os.Exit(1)
+	}
+}
+
+// print writes the table and reports whether all bars are kept.
+func print(w io.Writer, rows []row) bool {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "BAR\tWORLD\tVALUE\tMUST BE\t")
+	missed := 0
+	for _, r := range rows {
+		note := ""
+		if !r.ok {
+			note = "MISSED"
+			missed++
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.bar, r.what, r.value, r.limit, note)
+	}
+	table.Flush()
+	if missed > 0 {
+		fmt.Fprintf(w, "\n%d of %d missed\n", missed, len(rows))
+	}
+	return missed == 0
+}
+
+type scene struct {
+	name string
+	run  func() []row
+}
+
+func suite() []scene {
+	one := func(r row) []row { return []row{r} }
+	scenes := []scene{
+		{"time to the verdict", func() []row { return timeToVerdictRows(300) }},
+		{"bursts", func() []row {
+			return []row{burst(300, 50, 15*time.Second), burst(300, 500, 15*time.Second), burst(300, 50, time.Second)}
+		}},
+	}
+	for _, share := range []float64{.01, .001} {
+		for _, times := range []float64{2, 5, 10} {
+			scenes = append(scenes, scene{"delay", func() []row { return one(delay(1000, share, times)) }})
+		}
+	}
+	scenes = append(scenes, scene{"after health", func() []row { return one(afterHealth(200, byJudge)) }})
+	for _, o := range outages() {
+		scenes = append(scenes, scene{"shared outage", func() []row { return sharedOutage(200, o) }})
+	}
+	scenes = append(scenes,
+		scene{"inside the limit", func() []row { return one(insideTheLimit(200)) }},
+		scene{"chronic users", func() []row { return []row{chronic(300, 200), chronic(300, 1000)} }},
+		scene{"slower failures", func() []row { return []row{slowerFailures(300, candidate), slowerFailures(300, stable)} }},
+	)
+	for _, rps := range []float64{500, 1000, 5000} {
+		scenes = append(scenes, scene{"distinct clients", func() []row { return one(distinctClients(300, rps)) }})
+	}
+	for _, share := range []float64{.01, .001} {
+		for _, of := range []float64{1, .8} {
+			scenes = append(scenes, scene{"on the limit", func() []row { return one(onTheLimit(400, 1e6, share, of)) }})
+		}
+	}
+	return append(scenes, scene{"cost", func() []row { return one(cost()) }})
+}
+
+// cost is bar 17: one tick of one error rule, both horizons.
+func cost() row {
+	result := testing.Benchmark(func(b *testing.B) {
+		r := source(1700, 0)
+		t := newTrial(errorRule("error_rate > 1%"))
+		traffic := newCrowd(900, 100, constant(.001, .001))
+		for range 200 {
+			traffic.step(t, r)
+		}
+		sample := analysis.Sample{Stable: analysis.Counts{N: 90, X: 1}, Candidate: analysis.Counts{N: 10}}
+		at := t.now() + time.Hour
+		b.ReportAllocs()
+		for b.Loop() {
+			at += analysis.TickLength
+			sample.At = at
+			for _, h := range []analysis.Horizon{analysis.Settled, analysis.Final} {
+				sample.Horizon = h
+				t.judge.Observe(sample)
+			}
+		}
+	})
+	ns := float64(result.NsPerOp())
+	return row{"17", "one rule, one tick, both horizons", fmt.Sprintf("%.0f ns, %d allocs", ns, result.AllocsPerOp()), "<= 3000 ns, 0", ns <= 3000 && result.AllocsPerOp() == 0}
+}
