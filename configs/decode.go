@@ -53,6 +53,9 @@ func (d *decoder) value(n *node, v reflect.Value, at where) {
 	switch n.kind {
 	case absentNode:
 		return
+	case refusedNode:
+		d.broken = append(d.broken, at.path)
+		return
 	case emptyNode:
 		d.fail(n, at, "give it one, or remove the field", "it has no value")
 		return

@@ -138,7 +138,7 @@ func parse(data []byte) ([]*node, Problems) {
 func decodeDocument(root *node, kind Kind) (Document, Problems) {
 	d := decoder{places: map[string]place{}}
 	document := Document{Line: root.line, places: d.places}
-	if !d.wants(dictNode, root, where{}) {
+	if root.kind == refusedNode || !d.wants(dictNode, root, where{}) {
 		return document, d.problems
 	}
 	target := d.target(root, kind, &document)
@@ -182,7 +182,7 @@ func (d *decoder) target(root *node, wanted Kind, document *Document) any {
 			d.fail(e.key, at, "keep one of them", "the key \"kind\" stands here a second time; the first is on line %d", first.line)
 			continue
 		}
-		if first = e.value; !d.wants(textNode, first, at) {
+		if first = e.value; first.kind == refusedNode || !d.wants(textNode, first, at) {
 			return nil
 		}
 		if kind = Kind(first.text); wanted != "" && kind != wanted {

@@ -66,7 +66,7 @@ func (p *Rollout) Rules() []analysis.Rule {
 
 // Policy is what the judge of this plan judges by. The caller adds what only
 // the fleet knows: LiveNodes, Fuse.
-func (p *Rollout) Policy(s *Service) analysis.Policy {
+func (p *Rollout) Policy(s Service) analysis.Policy {
 	return analysis.Policy{Rules: p.Rules(), Keyed: s.Sticky != nil, MaxDuration: p.MaxDuration()}
 }
 
@@ -84,10 +84,10 @@ func (p *Rollout) MaxDuration() time.Duration {
 	return total
 }
 
-// Policy is what the judge of weights by hand judges by. A nil Guard is the
-// default one. The caller adds Candidates, LiveNodes and Fuse.
-func (g *Guard) Policy(s *Service) analysis.Policy {
-	return analysis.Policy{Rules: g.rules(), Keyed: s.Sticky != nil, MaxDuration: maxHandmade}
+// GuardPolicy is what the judge of weights by hand judges by: the triggers of
+// s.Guard, or the default guard. The caller adds Candidates, LiveNodes and Fuse.
+func (s *Service) GuardPolicy() analysis.Policy {
+	return analysis.Policy{Rules: s.Guard.rules(), Keyed: s.Sticky != nil, MaxDuration: maxHandmade}
 }
 
 func (g *Guard) rules() []analysis.Rule {

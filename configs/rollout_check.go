@@ -39,9 +39,11 @@ func (p *Rollout) Validate() Problems {
 	p.checkVersion(r)
 	p.checkMeta(r)
 	p.checkLater(r)
-	if rules := p.Rules(); len(rules) > 0 {
-		r.latencyLimits("", rules)
+	limits := "stages"
+	if len(p.Rollback.Triggers) > 0 {
+		limits = "rollback.triggers"
 	}
+	r.latencyLimits(limits, p.Rules())
 	return r.problems
 }
 
@@ -218,8 +220,8 @@ func (p *Rollout) checkLater(r *report) {
 		if hint, wrong := cleanPath(smoke.Get, true); wrong != "" {
 			r.add(field(path, "get"), hint, "%q %s", smoke.Get, wrong)
 		}
-		if smoke.Expect.Status != 0 {
-			r.statuses(field(path, "expect.status"), []int{smoke.Expect.Status}, 100, 599)
+		if status := smoke.Expect.Status; status != 0 && (status < 100 || status > 599) {
+			r.add(field(path, "expect.status"), "write a status from 100 to 599", "%d is not a status", status)
 		}
 		r.span(field(path, "expect.within"), smoke.Expect.Within, maxTimeout)
 	}

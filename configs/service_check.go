@@ -92,7 +92,7 @@ func (s *Service) checkWeights(r *report) {
 	switch _, ok := s.Versions[s.Stable]; {
 	case s.Stable == "" && len(known) > 0:
 		r.add("stable", "write stable: "+known[0], "the stable version is not named")
-	case !ok && s.Stable != "":
+	case !ok && s.Stable != "" && len(known) > 0:
 		r.add("stable", knownHint(s.Stable, known), "there is no version %q", s.Stable)
 	}
 	sum := Weight(0)

@@ -12,7 +12,7 @@ type Stored interface {
 }
 
 // Encode gives the canonical JSON of a document, its kind first: what is put
-// into etcd. Decode and DecodeStored read it back to an equal value.
+// into etcd. Decode and its tolerant siblings read it back to an equal value.
 func Encode[T Stored](document T) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -28,25 +28,31 @@ func Encode[T Stored](document T) ([]byte, error) {
 	return append(head, body...), nil
 }
 
-// DecodeStored reads a value that some weir wrote to etcd. It is tolerant where
-// Decode is strict: fields that a newer version wrote are ignored, and nothing
-// is validated.
-func DecodeStored[T Stored](data []byte) (T, error) {
-	var document, none T
-	var head struct {
+// DecodeStoredService reads the value of services/<name>, which some weir wrote
+// to etcd. It is tolerant where Decode is strict: fields that a newer version
+// wrote are ignored, and nothing is validated.
+func DecodeStoredService(data []byte) (*Service, error) { return decodeStored[Service](data) }
+
+// DecodeStoredRollout reads the plan of a rollout as tolerantly.
+func DecodeStoredRollout(data []byte) (*Rollout, error) { return decodeStored[Rollout](data) }
+
+func decodeStored[T Stored](data []byte) (*T, error) {
+	var stored struct {
 		Kind Kind `json:"kind"`
 	}
+	document := new(T)
+	kind := kindOf(*document)
 	if len(data) > maxInput {
-		return none, fmt.Errorf("cannot decode stored document: it is %d bytes long, more than %d", len(data), maxInput)
+		return nil, fmt.Errorf("cannot decode stored %s: it is %d bytes long, more than %d", kind, len(data), maxInput)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return none, fmt.Errorf("cannot decode stored document: %w", err)
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return nil, fmt.Errorf("cannot decode stored %s: %w", kind, err)
 	}
-	if want := kindOf(document); head.Kind != "" && head.Kind != want {
-		return none, fmt.Errorf("cannot decode stored document: its kind is %q, not %q", head.Kind, want)
+	if stored.Kind != "" && stored.Kind != kind {
+		return nil, fmt.Errorf("cannot decode stored %s: its kind is %q", kind, stored.Kind)
 	}
-	if err := json.Unmarshal(data, &document); err != nil {
-		return none, fmt.Errorf("cannot decode stored document: %w", err)
+	if err := json.Unmarshal(data, document); err != nil {
+		return nil, fmt.Errorf("cannot decode stored %s: %w", kind, err)
 	}
 	return document, nil
 }

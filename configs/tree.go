@@ -18,6 +18,7 @@ type kind uint8
 const (
 	absentNode kind = iota // an explicit null
 	emptyNode              // a key without any value
+	refusedNode            // a value that was complained about
 	textNode
 	listNode
 	dictNode

@@ -1,24 +1,25 @@
 package configs
 
-import "github.com/weirproxy/weir/analysis"
+import (
+	"strings"
+
+	"github.com/weirproxy/weir/analysis"
+)
 
 // Unbuilt returns what d asks for that weir decodes and validates but cannot do
 // yet. Whoever would act on d (apply, start, serve) refuses it with these, so
 // that nothing is silently ignored.
 func Unbuilt(d *Document) Problems {
-	r := &report{}
 	switch d.Kind() {
 	case KindNode:
-		d.Node.unbuilt(r)
+		return d.Locate(UnbuiltNode(d.Node))
 	case KindService:
-		d.Service.unbuilt(r)
+		return d.Locate(UnbuiltService(d.Service))
 	case KindRollout:
-		d.Rollout.unbuilt(r)
-	case KindNotifier:
-		r.unbuilt("name", true, "kind Notifier")
-	case KindFreeze:
-		r.unbuilt("name", true, "kind Freeze")
+		return d.Locate(UnbuiltRollout(d.Rollout))
 	}
+	r := &report{}
+	r.unbuilt("", true, "kind "+string(d.Kind()))
 	return d.Locate(r.problems)
 }
 
@@ -40,19 +41,24 @@ func (r *report) unbuiltTriggers(path string, triggers []Trigger) {
 	}
 }
 
-func (n *Node) unbuilt(r *report) {
+// UnbuiltNode is Unbuilt for a Node without a file.
+func UnbuiltNode(n *Node) Problems {
+	r := &report{}
 	for i, l := range n.Listen {
 		r.unbuilt(field(item("listen", i), "tls"), l.TLS != nil, "TLS for clients")
 	}
 	r.unbuilt("control.tls", n.Control.TLS != nil, "TLS for the control API")
 	if n.State.Etcd != nil {
 		for i, endpoint := range n.State.Etcd.Endpoints {
-			r.unbuilt(item("state.etcd.endpoints", i), len(endpoint) > 8 && endpoint[:8] == "https://", "TLS to etcd")
+			r.unbuilt(item("state.etcd.endpoints", i), strings.HasPrefix(endpoint, "https://"), "TLS to etcd")
 		}
 	}
+	return r.problems
 }
 
-func (s *Service) unbuilt(r *report) {
+// UnbuiltService is Unbuilt for a Service without a file.
+func UnbuiltService(s *Service) Problems {
+	r := &report{}
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
 	r.unbuilt("retry", s.Retry != nil, "retries")
 	r.unbuilt("shield", s.Shield, "shield")
@@ -60,9 +66,12 @@ func (s *Service) unbuilt(r *report) {
 	if s.Guard != nil {
 		r.unbuiltTriggers("guard.triggers", s.Guard.Triggers)
 	}
+	return r.problems
 }
 
-func (p *Rollout) unbuilt(r *report) {
+// UnbuiltRollout is Unbuilt for a Rollout without a file.
+func UnbuiltRollout(p *Rollout) Problems {
+	r := &report{}
 	r.unbuilt("strategy", p.Strategy == StrategyBlueGreen || p.Strategy == StrategyRolling || p.Strategy == StrategyAllAtOnce, "strategy "+p.Strategy)
 	r.unbuilt("preview", p.Preview != nil, "preview")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
@@ -78,4 +87,5 @@ func (p *Rollout) unbuilt(r *report) {
 		r.unbuiltCondition(item("checks", i), c)
 	}
 	r.unbuiltTriggers("rollback.triggers", p.Rollback.Triggers)
+	return r.problems
 }

@@ -17,8 +17,8 @@ import (
 // parseYAML builds the trees of the documents in data. Documents are told apart
 // here, not by the parser, which drops those that follow an empty one.
 func parseYAML(data []byte) ([]*node, Problems) {
-	if !utf8.Valid(data) {
-		return nil, Problems{invalidText(data)}
+	if p := checkText(data); p != nil {
+		return nil, Problems{*p}
 	}
 	var roots []*node
 	var problems Problems
@@ -48,20 +48,32 @@ func parseYAML(data []byte) ([]*node, Problems) {
 	return roots, problems
 }
 
-func invalidText(data []byte) Problem {
-	line, column := 1, 1
-	for len(data) > 0 {
-		r, size := utf8.DecodeRune(data)
-		if r == utf8.RuneError && size == 1 {
-			break
+// checkText refuses bytes that YAML forbids, and tabs: the parser drops them
+// from plain texts and joins the lines around some.
+func checkText(data []byte) *Problem {
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		column := 0
+		comment := bytes.HasPrefix(bytes.TrimLeft(text, " "), []byte("#"))
+		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+		for i, r := range string(text) {
+			column++
+			at := Problem{Line: line, Column: column}
+			switch {
+			case r == utf8.RuneError && !bytes.HasPrefix(text[i:], []byte("\ufffd")):
+				at.Text, at.Hint = "the file is not UTF-8 text", "save it as UTF-8"
+			case r == '\t' && !comment:
+				at.Text, at.Hint = "there is a tab", `use spaces; within double quotes write \t`
+			case r < ' ' && r != '\t', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r == '\ufeff':
+				at.Text, at.Hint = fmt.Sprintf("there is the control character %U", r), fmt.Sprintf(`remove it; within double quotes write \u%04X`, r)
+			default:
+				continue
+			}
+			return &at
 		}
-		column++
-		if r == '\n' {
-			line, column = line+1, 1
-		}
-		data = data[size:]
 	}
-	return Problem{Line: line, Column: column, Text: "the file is not UTF-8 text", Hint: "save it as UTF-8"}
+	return nil
 }
 
 // parseDocument builds the tree of one document whose first line is the
@@ -155,6 +167,14 @@ func (b *treeBuilder) fail(n ast.Node, hint, format string, args ...any) {
 	b.problems = append(b.problems, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// refuse is fail for a value: what comes back is not complained about again.
+func (b *treeBuilder) refuse(n ast.Node, hint, format string, args ...any) *node {
+	b.fail(n, hint, format, args...)
+	out := b.at(n)
+	out.kind = refusedNode
+	return out
+}
+
 // at is an empty node at the place where n begins.
 func (b *treeBuilder) at(n ast.Node) *node {
 	out := &node{kind: emptyNode, line: b.from + 1, column: 1, size: 1, depth: 1}
@@ -173,7 +193,7 @@ func (b *treeBuilder) at(n ast.Node) *node {
 	return out
 }
 
-// value converts n. It never returns nil; what was refused is an empty node.
+// value converts n. It never returns nil.
 func (b *treeBuilder) value(n ast.Node) *node {
 	if n == nil {
 		return &node{kind: emptyNode, line: b.from + 1, column: 1, size: 1, depth: 1}
@@ -211,15 +231,14 @@ func (b *treeBuilder) value(n ast.Node) *node {
 	case *ast.AliasNode:
 		return b.alias(n, out)
 	case *ast.TagNode:
-		b.fail(n, "remove it and quote the value if it is a text", "tags such as %q are not read", n.GetToken().Value)
+		return b.refuse(n, "remove it and quote the value if it is a text", "tags such as %q are not read", n.GetToken().Value)
 	case *ast.DirectiveNode:
-		b.fail(n, "remove the line", "directives are not read")
+		return b.refuse(n, "remove the line", "directives are not read")
 	default:
-		b.fail(n, "", "%s is not read in a document", strings.ToLower(n.Type().String()))
+		return b.refuse(n, "write it as plain YAML", "%s is not read in a document", strings.ToLower(n.Type().String()))
 	}
 	if !out.measured() {
-		b.fail(n, "write the values out, and less deeply", "the value is too large: more than %d values or %d levels, aliases included", maxValues, maxDepth)
-		return b.at(n)
+		return b.refuse(n, "write the values out, and less deeply", "the value is too large: more than %d values or %d levels, aliases included", maxValues, maxDepth)
 	}
 	return out
 }
@@ -296,8 +315,7 @@ func (b *treeBuilder) alias(n *ast.AliasNode, out *node) *node {
 	name := n.Value.GetToken().Value
 	value, ok := b.anchors[name]
 	if !ok {
-		b.fail(n, fmt.Sprintf("write &%s before the value it stands for", name), "the alias *%s has no anchor before it", name)
-		return out
+		return b.refuse(n, fmt.Sprintf("write &%s before the value it stands for", name), "the alias *%s has no anchor before it", name)
 	}
 	return value
 }
