@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -55,15 +56,19 @@ func (m *machine) undo(c Command) error {
 	if !r.Phase.Final() {
 		return m.abort(c)
 	}
+	why, hint := "", ""
 	switch {
 	case r.Phase != Succeeded:
-		return r.illegal("", "cannot undo rollout %q: it is over (%s), %s is stable", r.ID, r.Phase, s.Stable)
+		why = fmt.Sprintf("it is over (%s) and %s is stable", r.Phase, s.Stable)
 	case s.Rollout != "":
-		return r.illegal("abort that one first", "cannot undo rollout %q: rollout %q is in force", r.ID, s.Rollout)
+		why, hint = fmt.Sprintf("rollout %q is in force", s.Rollout), "abort that one first"
 	case s.Stable != r.To:
-		return r.illegal("", "cannot undo rollout %q: %s is stable by now", r.ID, s.Stable)
+		why = s.Stable + " is stable by now"
 	case s.Previous != r.From || m.at.After(s.KeepUntil):
-		return r.illegal("start a rollout to "+r.From+" instead", "cannot undo rollout %q: %s is not kept any more", r.ID, r.From)
+		why, hint = r.From+" is not kept any more", "start a rollout to "+r.From+" instead"
+	}
+	if why != "" {
+		return &Refusal{Kind: Illegal, Text: fmt.Sprintf("cannot undo rollout %q: %s", r.ID, why), Hint: hint}
 	}
 	reason := byWhom("undone", c.Actor, c.Reason)
 	s.Stable, s.Previous = r.From, ""

@@ -116,7 +116,7 @@ func (s State) promotable() bool {
 	case s.onStable():
 		return false // a shared break: it must be resumed and judged first
 	}
-	return len(s.Candidates) == 1
+	return !s.manual() || len(onTrial(s.Weights, s.From)) == 1
 }
 
 // onStable reports whether the rollout is paused after a break that stable shared.

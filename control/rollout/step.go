@@ -226,8 +226,8 @@ func (m *machine) bake(actor, reason string) {
 // succeed makes the candidate the stable version.
 func (m *machine) succeed(actor, reason string) {
 	r := &m.Rollout
-	if version, ok := whole(r.Weights); ok && version != r.From {
-		r.To = version
+	if trial := onTrial(r.Weights, r.From); len(trial) == 1 {
+		r.To = trial[0] // one of several whose others are out
 	}
 	keep := r.Plan.KeepPrevious.Std()
 	if keep == 0 {
