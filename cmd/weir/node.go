@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy"
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// node is one running weir. Make it with newNode, run it once with run.
+type node struct {
+	config *configs.Node
+	log    *zap.Logger
+
+	tables     atomic.Pointer[route.Table]
+	endpoints  *upstream.Registry
+	store      *store.Store
+	controller *control.Controller
+	server     *proxy.Server
+	handler    *proxy.Handler
+
+	listeners []net.Listener // of clients
+	control   net.Listener
+	status    net.Listener // nil: none
+	tokens    *api.Tokens  // nil: none are asked for
+}
+
+// newNode opens everything that can be refused: addresses, tokens, the state.
+// Nothing runs yet. Close it if run is not called.
+func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger) (n *node, err error) {
+	n = &node{config: config, log: log}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	if config.Control.Tokens != "" {
+		if n.tokens, err = api.LoadTokens(config.Control.Tokens); err != nil {
+			return nil, err
+		}
+	}
+	if err := api.CheckAddress(config.Control.Address, n.tokens); err != nil {
+		return nil, err
+	}
+	if err := n.listen(); err != nil {
+		return nil, err
+	}
+	trusted, err := prefixes(config.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	n.endpoints = upstream.NewRegistry(upstream.Options{})
+	options := proxy.Options{
+		TrustedProxies: trusted, DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(), AccessLog: access,
+	}
+	n.handler = proxy.NewHandler(&n.tables, options, log)
+	n.server = proxy.NewServer(n.handler, options, log)
+	if n.store, err = store.Open(ctx, storeOptions(config), log); err != nil {
+		return nil, err
+	}
+	n.controller = control.New(control.Options{
+		Node: config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
+		Endpoints: n.endpoints, Recorders: stats.NewRegistry(), Store: n.store, Log: log,
+	})
+	return n, nil
+}
+
+func (n *node) listen() error {
+	open := func(what, address string) (net.Listener, error) {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("cannot listen on %s address %q: %w", what, address, err)
+		}
+		return l, nil
+	}
+	for _, l := range n.config.Listen {
+		ln, err := open("client", l.Address)
+		if err != nil {
+			return err
+		}
+		n.listeners = append(n.listeners, ln)
+	}
+	var err error
+	if n.control, err = open("control", n.config.Control.Address); err != nil {
+		return err
+	}
+	if n.config.Status != nil {
+		n.status, err = open("status", n.config.Status.Address)
+	}
+	return err
+}
+
+// close lets go of what newNode opened.
+func (n *node) close() {
+	for _, l := range n.listeners {
+		_ = l.Close()
+	}
+	if n.control != nil {
+		_ = n.control.Close()
+	}
+	if n.status != nil {
+		_ = n.status.Close()
+	}
+	if n.store != nil {
+		_ = n.store.Close()
+	}
+	if n.endpoints != nil {
+		n.endpoints.Close()
+	}
+}
+
+// run serves until ctx ends, then drains: clients first, then the control API,
+// then the state, so that a release is watched to the last request.
+func (n *node) run(ctx context.Context) error {
+	started := time.Now()
+	defer n.close()
+	failed := make(chan error, 8)
+	stopStore := n.spawn(failed, "store", n.store.Run)
+	stopController := n.spawn(failed, "controller", n.controller.Run)
+	stopAPI := n.spawn(failed, "control API", func(ctx context.Context) error {
+		return api.Serve(ctx, n.control, api.New(n.apiOptions()))
+	})
+	stopStatus := func() {}
+	if n.status != nil {
+		stopStatus = n.spawn(failed, "status", func(ctx context.Context) error {
+			return api.Serve(ctx, n.status, api.NewStatus(n.apiOptions()))
+		})
+	}
+	n.store.Lead()
+	err := n.load(ctx, failed)
+	if err == nil {
+		err = n.apply(ctx)
+	}
+	if err == nil {
+		n.serve(failed)
+		n.log.Info("weir is ready", zap.String("node", n.config.Name), zap.Strings("clients", addresses(n.listeners)),
+			zap.String("control", n.control.Addr().String()), zap.Duration("took", time.Since(started)))
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+			n.log.Error("stopping", zap.Error(err))
+		}
+		n.drain()
+	}
+	stopStatus()
+	stopAPI()
+	stopController()
+	stopStore()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// spawn runs f until the function that it returns is called, which waits for f
+// to end. An error of f is reported once.
+func (n *node) spawn(failed chan<- error, what string, f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			failed <- fmt.Errorf("%s ended: %w", what, err)
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// load waits for the first state.
+func (n *node) load(ctx context.Context, failed <-chan error) error {
+	for !n.controller.Loaded() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// serve lets clients in.
+func (n *node) serve(failed chan<- error) {
+	for _, l := range n.listeners {
+		go func() {
+			if err := n.server.Serve(l); err != nil {
+				failed <- fmt.Errorf("clients of %s: %w", l.Addr(), err)
+			}
+		}()
+	}
+}
+
+func (n *node) drain() {
+	started := time.Now()
+	n.log.Info("draining", zap.Int64("connections", n.server.Connections()))
+	if err := n.server.Drain(context.Background()); err != nil {
+		n.log.Warn("drained with loss", zap.Error(err))
+	}
+	n.log.Info("drained", zap.Duration("took", time.Since(started)))
+}
+
+func (n *node) apiOptions() api.Options {
+	return api.Options{
+		Control: n.controller, Metrics: n.writeMetrics, Ready: n.ready, Tokens: n.tokens, Version: version(), Log: n.log,
+	}
+}
+
+func (n *node) ready() error {
+	switch {
+	case n.server.Draining():
+		return errors.New("draining")
+	case !n.controller.Loaded():
+		return errors.New("the state is not loaded yet")
+	}
+	return nil
+}
+
+func (n *node) writeMetrics(w io.Writer) {
+	n.controller.WriteMetrics(w)
+	fmt.Fprint(w, "# HELP weir_client_rejections_total requests refused before a version was chosen\n# TYPE weir_client_rejections_total counter\n")
+	n.handler.Rejections(func(reason proxy.Rejection, requests uint64) {
+		fmt.Fprintf(w, "weir_client_rejections_total{reason=%q} %d\n", reason, requests)
+	})
+	fmt.Fprintf(w, "# HELP weir_client_connections open client connections\n# TYPE weir_client_connections gauge\nweir_client_connections %d\n", n.server.Connections())
+	metrics.WriteProcessMetrics(w)
+}
+
+// apply creates the documents that the node file names, where they are absent.
+func (n *node) apply(ctx context.Context) error {
+	for _, file := range n.config.Apply {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("cannot apply: %w", err)
+		}
+		documents, err := configs.Decode(file, data)
+		if err != nil {
+			return err
+		}
+		for _, d := range documents {
+			if d.Service == nil {
+				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services are created at start", file, d.Kind())
+			}
+			if err := n.create(ctx, *d.Service); err != nil {
+				return fmt.Errorf("cannot apply %q at start: %w", file, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) create(ctx context.Context, doc configs.Service) error {
+	if _, ok := n.controller.View().Service(doc.Name); ok {
+		reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, DryRun: true, Actor: "node file"})
+		if err != nil || len(reply.Changes) > 0 {
+			n.log.Warn("service in the state differs from the file, and stays", zap.String("service", doc.Name),
+				zap.Strings("differences", reply.Changes), zap.Error(err), zap.String("hint", "weir apply -f FILE changes it"))
+		}
+		return nil
+	}
+	if n.controller.View().Store.Source == "disk" {
+		n.log.Warn("service not created: etcd cannot be reached", zap.String("service", doc.Name))
+		return nil
+	}
+	reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, IfMatch: -1, Actor: "node file"})
+	var refused *control.Error
+	if errors.As(err, &refused) && refused.Kind == control.Stale {
+		return nil // another node was first
+	}
+	if err == nil {
+		n.log.Info(reply.Text)
+	}
+	return err
+}
+
+func storeOptions(config *configs.Node) store.Options {
+	o := store.Options{Node: config.Name, Cache: config.State.Cache}
+	if e := config.State.Etcd; e != nil {
+		o.External = &store.External{Endpoints: e.Endpoints}
+		o.Prefix = e.Prefix
+		o.Dir = strings.TrimSuffix(config.State.Cache, filepath.Ext(config.State.Cache)) + ".d"
+		return o
+	}
+	o.Embedded = &store.Embedded{Dir: config.State.Embedded.Dir}
+	o.Cache = ""
+	return o
+}
+
+func prefixes(networks []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range networks {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, errAddr := netip.ParseAddr(text)
+			if errAddr != nil {
+				return nil, fmt.Errorf("cannot trust proxies of %q: %w", text, err)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func addresses(listeners []net.Listener) []string {
+	out := make([]string, len(listeners))
+	for i, l := range listeners {
+		out[i] = l.Addr().String()
+	}
+	return out
+}

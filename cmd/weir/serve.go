@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+
+	"github.com/weirproxy/weir/configs"
+)
+
+func (c *cli) newServeCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve -c node.yaml",
+		Short: "Run a node: proxy, judge and control API in one process",
+		Long: `Run a node: proxy, judge and control API in one process.
+
+The node file says where to listen and where the state lives; everything else
+is in the state, which the control API changes. Without state.etcd.endpoints an
+etcd runs inside this process. SIGTERM drains: every answer closes its
+connection, new connections are taken for drain.window, and requests in flight
+get drain.grace.`,
+		Example: `  weir serve -c node.yaml
+  weir check node.yaml && weir serve -c node.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usagef("which node? write -c node.yaml")
+			}
+			config, err := configs.ReadNode(file)
+			if err != nil {
+				return err
+			}
+			if problems := configs.UnbuiltNode(config); len(problems) > 0 {
+				return problems
+			}
+			log, access, err := newLogs(config.Log)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = log.Sync() }() // a terminal cannot be synced
+			n, err := newNode(cmd.Context(), config, log, access)
+			if err != nil {
+				return err
+			}
+			return n.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "", "the node file")
+	return cmd
+}
+
+// newLogs returns the process's log and, if it is wanted, the access log. Both
+// go to standard error.
+func newLogs(l configs.Log) (log, access *zap.Logger, err error) {
+	level, err := zapcore.ParseLevel(l.Level)
+	if err != nil {
+		return nil, nil, usagef("log.level: %v", err)
+	}
+	format := l.Format
+	if format == "" {
+		format = "json"
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			format = "console"
+		}
+	}
+	lines := zapcore.Lock(os.Stderr)
+	fields := zap.NewProductionEncoderConfig()
+	fields.EncodeTime = zapcore.ISO8601TimeEncoder
+	fields.EncodeDuration = zapcore.StringDurationEncoder
+	fields.TimeKey = "time"
+	encoder := zapcore.NewJSONEncoder(fields)
+	if format == "console" {
+		fields.EncodeLevel = zapcore.CapitalColorLevelEncoder
+		fields.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		encoder = zapcore.NewConsoleEncoder(fields)
+	}
+	log = zap.New(zapcore.NewCore(encoder, lines, level))
+	if l.Access == "json" {
+		fields := zap.NewProductionEncoderConfig()
+		fields.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+		fields.TimeKey = "time"
+		fields.LevelKey = ""
+		access = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), lines, zapcore.InfoLevel))
+	}
+	return log, access, nil
+}

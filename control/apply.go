@@ -1,0 +1,239 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+)
+
+// planApply writes a service's document, and the first state of a new one.
+// What the state owns stays: an apply never undoes a release.
+func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (plan, error) {
+	written, doc := cmd.Document, cmd.Document
+	doc.SetDefaults()
+	name := doc.Name
+	if problems := configs.UnbuiltService(&doc); len(problems) > 0 {
+		return plan{}, &Error{Kind: NotBuilt, Text: fmt.Sprintf("service %q needs what is not built yet", name), Hint: "leave it out for now", Problems: texts(problems)}
+	}
+	old, exists := c.mirror.services[name]
+	switch {
+	case cmd.IfMatch == -1 && exists:
+		return plan{}, refuse(Stale, "leave it, or apply without that condition", "service %q exists already", name)
+	case cmd.IfMatch > 0 && cmd.IfMatch != old.mod:
+		return plan{}, refuse(Stale, "read it again and repeat the change", "service %q is at revision %d, not %d", name, old.mod, cmd.IfMatch)
+	}
+	reply := Reply{Name: name, Created: !exists}
+	if why := c.ties(doc); why != "" {
+		return plan{}, refuse(Conflict, "make one of the two more specific", "%s", why)
+	}
+	value, err := configs.Encode(written)
+	if err != nil {
+		return plan{}, err
+	}
+	txn := store.Txn{
+		If:   []store.Compare{store.ModRevision(store.ServiceKey(name), old.mod)},
+		Then: []store.Op{store.Put(store.ServiceKey(name), value)},
+	}
+	if !exists {
+		reply.Text = fmt.Sprintf("service %s created", name)
+		if err := c.create(&txn, &reply, doc, random, now, cmd.Actor); err != nil {
+			return plan{}, err
+		}
+	} else {
+		state := c.mirror.states[name]
+		if err := c.keeps(doc, state.value); err != nil {
+			return plan{}, err
+		}
+		reply.Changes = differences(old.value, doc)
+		reply.Text = fmt.Sprintf("service %s changed", name)
+		if len(reply.Changes) == 0 && !cmd.ResetWeights {
+			reply.Text = fmt.Sprintf("service %s unchanged", name)
+			return plan{reply: reply}, nil
+		}
+		txn.If = append(txn.If, store.ModRevision(store.StateKey(name), state.mod))
+		if err := c.revise(&txn, old.value, doc, state.value, now, cmd); err != nil {
+			return plan{}, err
+		}
+	}
+	if cmd.DryRun {
+		reply.Text = "would be: " + reply.Text
+		return plan{reply: reply}, nil
+	}
+	txn.Then = append(txn.Then, c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "apply", Object: "services/" + name, Text: reply.Text}))
+	return plan{txn: txn, reply: reply, write: true}, nil
+}
+
+// create adds the first state of a service; weight off stable opens a manual rollout.
+func (c *Controller) create(txn *store.Txn, reply *Reply, doc configs.Service, random string, now time.Time, actor string) error {
+	state := rollout.NewService(doc, now)
+	old := c.mirror.states[doc.Name] // left behind by a deletion that was cut short
+	txn.If = append(txn.If, store.ModRevision(store.StateKey(doc.Name), old.mod))
+	if len(doc.Weights) > 0 && doc.Weights[doc.Stable] != configs.Whole {
+		pair, err := rollout.NewManual(newID(doc.Name, random, now), doc.Weights, doc, state, now, actor)
+		if err != nil {
+			return refusal(err)
+		}
+		pair.Rollout.Nodes = max(1, len(c.mirror.nodes))
+		value, err := encode(nil, pair.Rollout)
+		if err != nil {
+			return err
+		}
+		txn.If = append(txn.If, store.Absent(store.RolloutKey(pair.Rollout.ID)))
+		txn.Then = append(txn.Then, store.Put(store.RolloutKey(pair.Rollout.ID), value))
+		state, reply.ID = pair.Service, pair.Rollout.ID
+	}
+	value, err := encode(old.raw, state)
+	if err != nil {
+		return err
+	}
+	txn.Then = append(txn.Then, store.Put(store.StateKey(doc.Name), value))
+	return nil
+}
+
+// keeps refuses a document that would take away a version in use, or swap the
+// build under the users of a rollout.
+func (c *Controller) keeps(doc configs.Service, state rollout.Service) error {
+	r, inForce := c.mirror.inForce(doc.Name)
+	where := "it is in use"
+	if inForce {
+		where = fmt.Sprintf("rollout %s is in force (%s)", r.ID, r.Phase)
+	}
+	used := map[string]string{state.Stable: "stable"}
+	for version, w := range state.Weights {
+		if w > 0 && used[version] == "" {
+			used[version] = fmt.Sprintf("at %s", w)
+		}
+	}
+	if inForce {
+		for _, version := range r.Candidates {
+			if used[version] == "" {
+				used[version] = "a candidate"
+			}
+		}
+	}
+	if state.Previous != "" && used[state.Previous] == "" && time.Now().Before(state.KeepUntil) {
+		used[state.Previous] = "kept for undo"
+	}
+	for _, version := range slices.Sorted(maps.Keys(used)) {
+		if _, ok := doc.Versions[version]; !ok {
+			if _, ok := state.Versions[version]; !ok {
+				return refuse(Conflict, "keep the version in the document until then", "version %q cannot be removed: it is %s and %s", version, used[version], where)
+			}
+		}
+	}
+	old := c.mirror.services[doc.Name].value
+	if inForce && old.Versions[state.Stable].Revision != doc.Versions[state.Stable].Revision {
+		return refuse(Conflict, "deploy it as another version, or abort the rollout first", "the revision of stable version %q cannot change while %s", state.Stable, where)
+	}
+	return nil
+}
+
+// revise adds to txn what a changed document does to the state: a candidate
+// that is another build starts its rollout anew, and weights are reset if that
+// was asked for.
+func (c *Controller) revise(txn *store.Txn, old, doc configs.Service, state rollout.Service, now time.Time, cmd ApplyService) error {
+	r, inForce := c.mirror.inForce(doc.Name)
+	if cmd.ResetWeights {
+		if inForce {
+			return &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("the weights of %q cannot be reset: rollout %s is in force (%s)", doc.Name, r.ID, r.Phase), Hint: "abort it first"}
+		}
+		fresh := rollout.NewService(doc, now)
+		fresh.Versions = state.Versions
+		value, err := encode(c.mirror.states[doc.Name].raw, fresh)
+		if err != nil {
+			return err
+		}
+		txn.Then = append(txn.Then, store.Put(store.StateKey(doc.Name), value))
+		return nil
+	}
+	if !inForce {
+		return nil
+	}
+	for _, version := range r.Candidates {
+		if old.Versions[version].Revision == doc.Versions[version].Revision {
+			continue
+		}
+		before := rollout.Pair{Rollout: r, Service: state}
+		after, effects, err := rollout.Step(before, rollout.RevisionChanged{At: now, Version: version, Revision: doc.Versions[version].Revision}, c.stageElapsed(r.ID))
+		if err != nil {
+			return refusal(err)
+		}
+		moved, err := c.transaction(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now})
+		if err != nil {
+			return err
+		}
+		txn.If, txn.Then = append(txn.If, moved.If...), append(txn.Then, moved.Then...)
+		return nil
+	}
+	return nil
+}
+
+// planDelete removes a service and its state.
+func (c *Controller) planDelete(cmd DeleteService, now time.Time) (plan, error) {
+	doc, state, err := c.service(cmd.Name)
+	if err != nil {
+		return plan{}, err
+	}
+	if cmd.IfMatch != 0 && cmd.IfMatch != doc.mod {
+		return plan{}, refuse(Stale, "read it again and repeat the change", "service %q is at revision %d, not %d", cmd.Name, doc.mod, cmd.IfMatch)
+	}
+	if r, ok := c.mirror.inForce(cmd.Name); ok {
+		return plan{}, &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("service %q cannot be deleted: rollout %s is in force (%s)", cmd.Name, r.ID, r.Phase), Hint: "abort it first"}
+	}
+	text := fmt.Sprintf("service %s deleted", cmd.Name)
+	return plan{write: true, reply: Reply{Name: cmd.Name, Text: text}, txn: store.Txn{
+		If: []store.Compare{store.ModRevision(store.ServiceKey(cmd.Name), doc.mod), store.ModRevision(store.StateKey(cmd.Name), state.mod)},
+		Then: []store.Op{
+			store.Delete(store.ServiceKey(cmd.Name)), store.Delete(store.StateKey(cmd.Name)),
+			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "delete", Object: "services/" + cmd.Name, Text: text}),
+		},
+	}}, nil
+}
+
+// differences names the top-level fields in which two documents differ.
+func differences(a, b configs.Service) []string {
+	fields := func(s configs.Service) map[string]any {
+		raw, err := json.Marshal(s)
+		if err != nil {
+			panic(fmt.Sprintf("BUG: cannot encode a service: %v", err))
+		}
+		var m map[string]any
+		if err := json.Unmarshal(raw, &m); err != nil {
+			panic(fmt.Sprintf("BUG: cannot read back a service: %v", err))
+		}
+		return m
+	}
+	x, y := fields(a), fields(b)
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(merged(x, y))) {
+		// Stable and weights of a document only matter to a new service.
+		if k != "stable" && k != "weights" && !reflect.DeepEqual(x[k], y[k]) {
+			out = append(out, fmt.Sprintf("%s: %s → %s", k, compact(x[k]), compact(y[k])))
+		}
+	}
+	return out
+}
+
+func merged(a, b map[string]any) map[string]any {
+	m := maps.Clone(a)
+	maps.Copy(m, b)
+	return m
+}
+
+func compact(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(raw)
+}

@@ -1,0 +1,220 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+)
+
+// planWeights moves weights by hand: within the manual rollout in force, or as
+// a new one.
+func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (plan, error) {
+	doc, state, err := c.service(cmd.Service)
+	if err != nil {
+		return plan{}, err
+	}
+	if cmd.IfMatch != 0 && cmd.IfMatch != state.mod {
+		return plan{}, refuse(Stale, "read them again and repeat the change", "the weights of %q are at revision %d, not %d", cmd.Service, state.mod, cmd.IfMatch)
+	}
+	if sameWeights(state.value.Weights, cmd.Weights) {
+		return plan{reply: Reply{Name: cmd.Service, ID: state.value.Rollout, Text: fmt.Sprintf("%s has these weights already", cmd.Service)}}, nil
+	}
+	current, inForce := c.mirror.inForce(cmd.Service)
+	if inForce && current.Strategy != configs.StrategyManual {
+		return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),
+			Text: fmt.Sprintf("the weights of %q belong to rollout %s (%s)", cmd.Service, current.ID, current.Phase),
+			Hint: "use a verb on the rollout, or abort it first"}
+	}
+	if inForce {
+		before := rollout.Pair{Rollout: current, Service: state.value}
+		after, effects, err := rollout.Step(before, rollout.SetWeights{At: now, Actor: cmd.Actor, Weights: cmd.Weights}, c.stageElapsed(current.ID))
+		if err == nil {
+			return c.move(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now},
+				Reply{Name: cmd.Service, ID: current.ID, Text: describe(after.Rollout)})
+		}
+		if r, ok := errors.AsType[*rollout.Refusal](err); !ok || r.Kind != rollout.NeedsNew {
+			return plan{}, refusal(err)
+		}
+		return c.supersede(before, now, cmd.Actor, random, func(id string, cur rollout.Service) (rollout.Pair, error) {
+			return rollout.NewManual(id, cmd.Weights, doc.value, cur, now, cmd.Actor)
+		})
+	}
+	id := newID(cmd.Service, random, now)
+	after, err := rollout.NewManual(id, cmd.Weights, doc.value, state.value, now, cmd.Actor)
+	if err != nil {
+		return plan{}, refusal(err)
+	}
+	return c.begin(after, state.value, doc.mod, cmd.Actor, now)
+}
+
+// planStart begins a planned rollout. It takes the place of weights by hand,
+// never of another plan.
+func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (plan, error) {
+	doc, state, err := c.service(cmd.Plan.Service)
+	if err != nil {
+		return plan{}, err
+	}
+	cmd.Plan.SetDefaults()
+	if problems := configs.UnbuiltRollout(&cmd.Plan); len(problems) > 0 {
+		return plan{}, &Error{Kind: NotBuilt, Text: "this plan needs what is not built yet", Hint: "leave it out for now", Problems: texts(problems)}
+	}
+	if current, ok := c.mirror.inForce(cmd.Plan.Service); ok {
+		if current.Strategy != configs.StrategyManual {
+			return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),
+				Text: fmt.Sprintf("service %q has rollout %s in force (%s)", cmd.Plan.Service, current.ID, current.Phase),
+				Hint: "wait for its end, or abort it first"}
+		}
+		before := rollout.Pair{Rollout: current, Service: state.value}
+		return c.supersede(before, now, cmd.Actor, random, func(id string, cur rollout.Service) (rollout.Pair, error) {
+			return c.newRollout(id, cmd.Plan, doc.value, cur, now, cmd.Actor)
+		})
+	}
+	after, err := c.newRollout(newID(cmd.Plan.Service, random, now), cmd.Plan, doc.value, state.value, now, cmd.Actor)
+	if err != nil {
+		return plan{}, refusal(err)
+	}
+	p, err := c.begin(after, state.value, doc.mod, cmd.Actor, now)
+	p.reply.Warnings = append(p.reply.Warnings, c.estimates(after.Rollout, doc.value)...)
+	return p, err
+}
+
+func (c *Controller) newRollout(id string, plan configs.Rollout, doc configs.Service, cur rollout.Service, now time.Time, actor string) (rollout.Pair, error) {
+	p, err := rollout.New(id, plan, doc, cur, now, actor)
+	if err == nil {
+		p.Rollout.Nodes = max(1, len(c.mirror.nodes))
+	}
+	return p, err
+}
+
+// supersede ends a manual rollout and begins another in one transaction.
+func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random string, make func(id string, cur rollout.Service) (rollout.Pair, error)) (plan, error) {
+	id := newID(before.Service.Name, random, now)
+	ended, _, err := rollout.Step(before, rollout.Supersede{At: now, Actor: actor, By: id}, 0)
+	if err != nil {
+		return plan{}, refusal(err)
+	}
+	after, err := make(id, ended.Service)
+	if err != nil {
+		return plan{}, refusal(err)
+	}
+	after.Rollout.Replaces = before.Rollout.ID
+	if after.Rollout.Nodes == 0 {
+		after.Rollout.Nodes = max(1, len(c.mirror.nodes))
+	}
+	p, err := c.begin(after, before.Service, c.mirror.services[before.Service.Name].mod, actor, now)
+	if err != nil {
+		return plan{}, err
+	}
+	old := c.mirror.rollouts[before.Rollout.ID]
+	value, err := encode(old.raw, ended.Rollout)
+	if err != nil {
+		return plan{}, err
+	}
+	p.txn.If = append(p.txn.If, store.ModRevision(store.RolloutKey(before.Rollout.ID), old.mod), store.Empty(store.CutsOf(before.Rollout.ID)))
+	p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(before.Rollout.ID), value), store.Delete(store.EvidenceKey(before.Rollout.ID)))
+	return p, nil
+}
+
+// begin writes a new rollout. The service's document must still be the one
+// that it was made from.
+func (c *Controller) begin(after rollout.Pair, was rollout.Service, document int64, actor string, now time.Time) (plan, error) {
+	if after.Rollout.Nodes == 0 {
+		after.Rollout.Nodes = max(1, len(c.mirror.nodes))
+	}
+	p, err := c.move(change{before: rollout.Pair{Service: was}, after: after, actor: actor, at: now}, Reply{
+		Name: after.Service.Name, ID: after.Rollout.ID, Created: true, Text: describe(after.Rollout),
+	})
+	p.txn.If = append(p.txn.If, store.ModRevision(store.ServiceKey(after.Service.Name), document))
+	return p, err
+}
+
+func (c *Controller) move(ch change, reply Reply) (plan, error) {
+	if !changed(ch.before, ch.after) {
+		return plan{reply: reply}, nil
+	}
+	txn, err := c.transaction(ch)
+	return plan{txn: txn, reply: reply, write: true}, err
+}
+
+// planAct carries out a verb on a rollout. An abort takes effect on this node's
+// traffic before anything is written.
+func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error) {
+	pair, ok := c.mirror.pair(cmd.ID)
+	if !ok {
+		return plan{}, refuse(NotFound, "list them with `weir rollout list`", "there is no rollout %q", cmd.ID)
+	}
+	mod := c.mirror.rollouts[cmd.ID].mod
+	if cmd.IfMatch != 0 && cmd.IfMatch != mod && cmd.Verb != "abort" {
+		return plan{}, refuse(Stale, "read it again and repeat the change", "rollout %q is at revision %d, not %d", cmd.ID, mod, cmd.IfMatch)
+	}
+	switch cmd.Verb {
+	case "approve":
+		return plan{}, refuse(NotBuilt, "use promote", "not built yet: approvals")
+	case "retry":
+		if !slices.Contains(pair.Rollout.Allowed(), "retry") {
+			return plan{}, &Error{Kind: Conflict, Allowed: pair.Rollout.Allowed(), Text: fmt.Sprintf("rollout %s is %s and cannot be tried again", cmd.ID, pair.Rollout.Phase)}
+		}
+		again := pair.Rollout.Plan
+		again.Version = nil // what it brought along belongs to the service by now
+		p, err := c.planStart(StartRollout{Plan: again, Actor: cmd.Actor}, random, now)
+		return p, err
+	}
+	ch := change{before: pair, actor: cmd.Actor, at: now}
+	var err error
+	ch.after, ch.effects, err = rollout.Step(pair, rollout.Command{At: now, Actor: cmd.Actor, Verb: cmd.Verb, Reason: cmd.Reason, Full: cmd.Full}, c.stageElapsed(cmd.ID))
+	if err != nil {
+		return plan{}, refusal(err)
+	}
+	cut := c.carryOut(ch.effects)
+	p, err := c.move(ch, Reply{Name: pair.Rollout.Service, ID: cmd.ID, Text: describe(ch.after.Rollout)})
+	p.cut = cut
+	return p, err
+}
+
+// carryOut does what must not wait for a write. It reports whether that was a cut.
+func (c *Controller) carryOut(effects []rollout.Effect) (cut bool) {
+	for _, e := range effects {
+		if now, ok := e.(rollout.CutNow); ok {
+			c.cut(now.Cut)
+			cut = true
+		}
+	}
+	return cut
+}
+
+// service returns a service that can be acted on.
+func (c *Controller) service(name string) (entry[configs.Service], entry[rollout.Service], error) {
+	doc, ok := c.mirror.services[name]
+	state, okState := c.mirror.states[name]
+	if ok && okState {
+		return doc, state, nil
+	}
+	names := slices.Sorted(maps.Keys(c.mirror.services))
+	hint := "apply its document with `weir apply -f FILE` first"
+	if len(names) > 0 {
+		hint = "there are: " + strings.Join(names, ", ")
+	}
+	return doc, state, refuse(NotFound, hint, "there is no service %q", name)
+}
+
+func (c *Controller) stageElapsed(id string) time.Duration {
+	if t := c.trials[id]; t != nil {
+		return t.stageElapsed
+	}
+	return 0
+}
+
+func texts(problems configs.Problems) []string {
+	out := make([]string, 0, len(problems))
+	for _, p := range problems {
+		out = append(out, p.String())
+	}
+	return out
+}

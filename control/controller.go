@@ -1,0 +1,238 @@
+// Package control is the slow path: it owns the desired state, judges rollouts
+// and publishes the tables that the data plane routes by.
+//
+// One goroutine, the Controller's, owns everything that changes. It does no
+// I/O: what must be read, written or awaited is handed to workers, whose
+// outcome comes back as one more input.
+package control
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/control/compile"
+	"github.com/weirproxy/weir/control/health"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// Options are what a Controller works with. All are needed but AckTimeout.
+type Options struct {
+	Node    string // this node's name in its fleet
+	Boot    string // tells this process from the ones before it
+	Version string // of the binary
+
+	// Now is the data plane's clock: nanoseconds since its base. Dispatch
+	// ticks are counted on it.
+	Now func() int64
+
+	Tables    *atomic.Pointer[route.Table] // the Controller is its one writer
+	Endpoints *upstream.Registry
+	Recorders *stats.Registry
+	Store     *store.Store
+	Log       *zap.Logger
+
+	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
+	AckTimeout time.Duration
+}
+
+// lookEvery is how often rollouts are judged: once a dispatch tick.
+const lookEvery = stats.TickLength
+
+// Controller owns the desired state of a node. Make it with New, run it once
+// with Run; its other methods are safe for concurrent use while it runs.
+type Controller struct {
+	opts   Options
+	log    *zap.Logger
+	prober *health.Prober
+	hub    hub
+	view   atomic.Pointer[View]
+
+	rollbacks counter // by service and path, for metrics
+
+	inbox   chan func()
+	stopped chan struct{}
+	workers sync.WaitGroup
+	workCtx context.Context
+
+	// All below belongs to the goroutine of Run.
+
+	mirror  *mirror
+	loaded  bool
+	built   *compile.Built
+	refused map[string]string
+	known   map[string]bool // keys of mirror.bad that were logged
+
+	trials  map[string]*trial                 // by rollout
+	opening map[string]bool                   // trials whose evidence is being read
+	cuts    map[string]map[string]rollout.Cut // this node's own, by rollout and version
+	busy    map[string]int64                  // service -> revision to wait for; -1 while a transaction is under way
+
+	failing map[health.Target]int // consecutive failed probes
+
+	waiters   []waiter
+	announced int64 // revision that nodes/<node> last carried
+	said      time.Time
+	lastLook  time.Time
+	lastView  time.Time
+	leading   bool
+	seen      map[string]int64     // service -> revision of its state
+	raisedAt  map[string]time.Time // service -> when its state last changed here
+	reports   map[string]lastReport
+	rates     map[versionID]*rate
+	pruned    time.Time
+	auditSeq  uint64
+}
+
+type waiter struct {
+	revision int64
+	fleet    bool // every leased node, not this one alone
+	done     chan struct{}
+}
+
+// New returns a Controller that has not begun.
+func New(o Options) *Controller {
+	if o.AckTimeout <= 0 {
+		o.AckTimeout = 10 * time.Second
+	}
+	c := &Controller{
+		opts: o, log: o.Log,
+		inbox: make(chan func()), stopped: make(chan struct{}),
+		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
+		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
+		busy: map[string]int64{}, failing: map[health.Target]int{},
+		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
+		reports: map[string]lastReport{}, rates: map[versionID]*rate{},
+	}
+	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })
+	c.view.Store(&View{Node: o.Node})
+	return c
+}
+
+// View returns the newest picture of the state. It is never nil and must not
+// be changed.
+func (c *Controller) View() *View { return c.view.Load() }
+
+// Subscribe returns a channel of events and the function that ends it. Buffer
+// is how many events may wait; beyond that they are dropped and counted.
+func (c *Controller) Subscribe(buffer int) (<-chan Event, func()) { return c.hub.subscribe(buffer) }
+
+// Loaded reports whether a first state, from etcd or from disk, is served, with
+// the keys that sticky services need.
+func (c *Controller) Loaded() bool { return c.View().Store.Source != "" }
+
+// Run follows the store until ctx ends. The node's journalled cuts are in
+// force before the first table is published. Run returns when every worker has
+// ended and the evidence is saved.
+func (c *Controller) Run(ctx context.Context) error {
+	workCtx, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	c.workCtx = workCtx
+	c.restoreCuts()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	updates := c.opts.Store.Updates()
+	for {
+		select {
+		case <-ctx.Done():
+			c.stop(stopWork)
+			return nil
+		case u, ok := <-updates:
+			if !ok {
+				updates = nil
+				continue
+			}
+			c.update(u, time.Now())
+		case f := <-c.inbox:
+			f()
+		case now := <-ticker.C:
+			c.look(now)
+		}
+	}
+}
+
+// stop ends what Run began: what is under way is awaited for a moment, and the
+// evidence is saved, so that the next process goes on from here.
+func (c *Controller) stop(stopWork context.CancelFunc) {
+	close(c.stopped)
+	for _, t := range c.trials {
+		c.save(t, time.Now())
+	}
+	timer := time.AfterFunc(2*time.Second, stopWork)
+	defer timer.Stop()
+	c.prober.Close()
+	c.workers.Wait()
+}
+
+// post runs f on the Controller's goroutine, unless the Controller has ended.
+func (c *Controller) post(f func()) {
+	select {
+	case c.inbox <- f:
+	case <-c.stopped:
+	}
+}
+
+// work runs f in a worker and what it returns, if anything, on the
+// Controller's goroutine. It is called on the Controller's goroutine.
+func (c *Controller) work(f func(ctx context.Context) func()) {
+	c.workers.Go(func() {
+		if after := f(c.workCtx); after != nil {
+			c.post(after)
+		}
+	})
+}
+
+// Applied waits until this node, and every other that holds a lease, routes by
+// the state of the given revision, or until ctx ends.
+func (c *Controller) Applied(ctx context.Context, revision int64) error {
+	return c.await(ctx, revision, true)
+}
+
+func (c *Controller) await(ctx context.Context, revision int64, fleet bool) error {
+	w := waiter{revision: revision, fleet: fleet, done: make(chan struct{})}
+	c.post(func() {
+		c.waiters = append(c.waiters, w)
+		c.wake()
+	})
+	select {
+	case <-w.done:
+		return nil
+	case <-c.stopped:
+		return refuse(Unavailable, "ask another node", "this node is stopping")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wake releases the waiters whose revision has been reached.
+func (c *Controller) wake() {
+	left := c.waiters[:0]
+	for _, w := range c.waiters {
+		if c.mirror.revision >= w.revision && (!w.fleet || c.acknowledged(w.revision)) {
+			close(w.done)
+			continue
+		}
+		left = append(left, w)
+	}
+	clear(c.waiters[len(left):])
+	c.waiters = left
+}
+
+// acknowledged reports whether every other leased node has applied what this
+// node serves as of the given revision.
+func (c *Controller) acknowledged(revision int64) bool {
+	revision = min(revision, c.mirror.relevant)
+	for name, n := range c.mirror.nodes {
+		if name != c.opts.Node && n.value.Revision < revision {
+			return false
+		}
+	}
+	return true
+}

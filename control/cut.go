@@ -1,0 +1,119 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+)
+
+// cut takes a candidate to 0 on this node: table first, then disk, then etcd,
+// then the event. It is idempotent, and no state of the controller delays it.
+func (c *Controller) cut(cut rollout.Cut) {
+	if _, ok := c.cuts[cut.Rollout][cut.Version]; ok {
+		return
+	}
+	cut.Node, cut.Boot = c.opts.Node, c.opts.Boot
+	c.own(cut)
+	c.publish()
+	if t := c.trials[cut.Rollout]; t != nil {
+		for _, s := range t.sides {
+			s.cut = s.cut || s.version == cut.Version
+		}
+	}
+	value, err := json.Marshal(cut)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: cannot encode a cut: %v", err))
+	}
+	part := ""
+	if len(c.mirror.rollouts[cut.Rollout].value.Candidates) > 1 {
+		part = cut.Version
+	}
+	c.work(func(context.Context) func() {
+		if err := c.opts.Store.Cut(cut.Rollout, part, value); err != nil {
+			return func() {
+				c.log.Error("cut is in force but not on disk", zap.String("rollout", cut.Rollout), zap.Error(err))
+			}
+		}
+		return nil
+	})
+	path := string(cut.Verdict.Path)
+	if cut.Actor != "" {
+		path = "person"
+	}
+	c.log.Warn("candidate cut", zap.String("service", cut.Service), zap.String("rollout", cut.Rollout),
+		zap.String("version", cut.Version), zap.String("path", path), zap.String("reason", cut.Reason))
+	c.rollbacks.add(versionID{cut.Service, path})
+	event := Event{At: cut.At, Kind: "cut", Service: cut.Service, Rollout: cut.Rollout, Phase: rollout.RolledBack,
+		Text: fmt.Sprintf("%s gets no more traffic: %s", cut.Version, cut.Reason)}
+	if cut.Verdict.Kind != "" {
+		event.Verdict = &cut.Verdict
+	}
+	c.hub.publish(event)
+}
+
+// restoreCuts puts the journalled cuts of the process before this one back in
+// force, ahead of the first table.
+func (c *Controller) restoreCuts() {
+	for _, stored := range c.opts.Store.Cuts() {
+		var cut rollout.Cut
+		if err := json.Unmarshal(stored.Value, &cut); err != nil {
+			c.log.Error("journalled cut cannot be read", zap.String("rollout", stored.Rollout), zap.Error(err))
+			continue
+		}
+		c.own(cut)
+	}
+}
+
+func (c *Controller) own(cut rollout.Cut) {
+	if c.cuts[cut.Rollout] == nil {
+		c.cuts[cut.Rollout] = make(map[string]rollout.Cut)
+	}
+	c.cuts[cut.Rollout][cut.Version] = cut
+}
+
+// dropCuts forgets this node's cuts that count no more: their rollout has
+// ended, or a person has resumed it since, or it goes on with other candidates
+// and gives the version nothing.
+func (c *Controller) dropCuts() {
+	if c.mirror.source != store.SourceEtcd {
+		return
+	}
+	for id, byVersion := range c.cuts {
+		for version, cut := range byVersion {
+			s := c.mirror.states[cut.Service].value
+			several := len(c.mirror.rollouts[id].value.Candidates) > 1
+			if !s.Counts(cut) || several && s.Voids(cut) {
+				delete(byVersion, version)
+			}
+		}
+		if len(byVersion) > 0 {
+			continue
+		}
+		delete(c.cuts, id)
+		c.work(func(context.Context) func() {
+			if err := c.opts.Store.Forget(id); err != nil {
+				return func() { c.log.Warn("cut journal not shortened", zap.String("rollout", id), zap.Error(err)) }
+			}
+			return nil
+		})
+	}
+}
+
+// cutsInForce are all cuts that tables obey: those in etcd and this node's own.
+func (c *Controller) cutsInForce() []rollout.Cut {
+	var cuts []rollout.Cut
+	for id := range c.mirror.cuts {
+		cuts = append(cuts, c.mirror.cutsOf(id)...)
+	}
+	for _, byVersion := range c.cuts {
+		for _, cut := range byVersion {
+			cuts = append(cuts, cut)
+		}
+	}
+	return cuts
+}

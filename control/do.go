@@ -1,0 +1,136 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+)
+
+// maxAttempts bounds how often a person's command is derived anew because the
+// state moved under it.
+const maxAttempts = 16
+
+// plan is what a command comes to: a transaction to write, or nothing.
+type plan struct {
+	txn   store.Txn
+	reply Reply
+	write bool
+
+	// cut, if set, is in force on this node already: the command has had its
+	// effect on traffic even if it cannot be written now.
+	cut bool
+}
+
+// Do carries out a person's command and returns when it is written and this
+// node routes by it. Errors that a person can mend are *Error; nothing was
+// changed then.
+func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
+	id := rand.Text()
+	for range maxAttempts {
+		p, err := c.ask(ctx, cmd, id)
+		if err != nil {
+			return Reply{}, err
+		}
+		if !p.write {
+			return p.reply, nil
+		}
+		res, err := c.opts.Store.Commit(ctx, p.txn)
+		switch {
+		case err != nil && p.cut:
+			p.reply.Warnings = append(p.reply.Warnings,
+				"the traffic is back on stable here and that is on disk; the store did not take the change yet: "+err.Error())
+			return p.reply, nil
+		case err != nil:
+			return Reply{}, storeError(err)
+		case res.Committed:
+			p.reply.Revision = res.Revision
+			if err := c.await(ctx, res.Revision, false); err != nil {
+				p.reply.Warnings = append(p.reply.Warnings, "written, but not yet seen in force here: "+err.Error())
+			}
+			return p.reply, nil
+		}
+		// Somebody else was first: look at what they did, then decide again.
+		if err := c.await(ctx, res.Revision, false); err != nil {
+			return Reply{}, storeError(err)
+		}
+	}
+	return Reply{}, refuse(Conflict, "try again", "the state changed %d times while this was tried", maxAttempts)
+}
+
+// ask derives the plan on the Controller's goroutine.
+func (c *Controller) ask(ctx context.Context, cmd Command, id string) (plan, error) {
+	type answer struct {
+		plan plan
+		err  error
+	}
+	done := make(chan answer, 1)
+	c.post(func() {
+		p, err := c.plan(cmd, id, time.Now())
+		done <- answer{p, err}
+	})
+	select {
+	case a := <-done:
+		return a.plan, a.err
+	case <-c.stopped:
+		return plan{}, refuse(Unavailable, "ask another node", "this node is stopping")
+	case <-ctx.Done():
+		return plan{}, ctx.Err()
+	}
+}
+
+// plan decides what a command comes to in the present state. Random makes the
+// id of a new rollout unique.
+func (c *Controller) plan(cmd Command, random string, now time.Time) (plan, error) {
+	if !c.loaded {
+		return plan{}, refuse(Unavailable, "try again in a moment", "the state is not loaded yet")
+	}
+	if act, ok := cmd.(Act); c.mirror.source == store.SourceDisk && !(ok && act.Verb == "abort") {
+		return plan{}, refuse(Unavailable, "bring etcd back; an abort works meanwhile", "etcd is unreachable and this node serves its last copy of the state")
+	}
+	switch cmd := cmd.(type) {
+	case ApplyService:
+		return c.planApply(cmd, random, now)
+	case DeleteService:
+		return c.planDelete(cmd, now)
+	case SetWeights:
+		return c.planWeights(cmd, random, now)
+	case StartRollout:
+		return c.planStart(cmd, random, now)
+	case Act:
+		return c.planAct(cmd, random, now)
+	}
+	panic(fmt.Sprintf("BUG: no command %T", cmd))
+}
+
+// newID names a rollout so that a person can read it and say it aloud: its
+// service, the minute it began, and enough letters to be unique.
+func newID(service, random string, now time.Time) string {
+	return fmt.Sprintf("%s-%s-%s", service, now.UTC().Format("20060102-1504"), strings.ToLower(random[:5]))
+}
+
+// storeError turns what the store says into what a person can act on.
+func storeError(err error) error {
+	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return refuse(Unavailable, "look at the state before trying again", "%v", err)
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull), errors.Is(err, store.ErrClosed):
+		return refuse(Unavailable, "nothing was changed", "cannot write the state: %v", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return refuse(Unavailable, "look at the state before trying again", "cannot finish in time: %v", err)
+	}
+	return fmt.Errorf("cannot write the state: %w", err)
+}
+
+// refusal turns what the state machine says into the API's form.
+func refusal(err error) error {
+	if r, ok := errors.AsType[*rollout.Refusal](err); ok {
+		return &Error{Kind: Conflict, Text: r.Text, Hint: r.Hint, Allowed: r.Allowed}
+	}
+	return err
+}

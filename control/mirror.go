@@ -1,0 +1,280 @@
+package control
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy/route"
+)
+
+// entry is one value of the state with the revision that wrote it.
+type entry[T any] struct {
+	value T
+	raw   []byte
+	mod   int64
+}
+
+// mirror is the state as the store has it, decoded. What cannot be decoded
+// keeps its last good value and is named in bad.
+type mirror struct {
+	revision int64 // of the last update
+	relevant int64 // of the last update that changed what a node serves
+	source   store.Source
+
+	services map[string]entry[configs.Service]
+	states   map[string]entry[rollout.Service]
+	rollouts map[string]entry[rollout.State]
+	evidence map[string]entry[evidence]
+	cuts     map[string]map[string]entry[rollout.Cut] // by rollout and node
+	nodes    map[string]entry[nodeRecord]
+	audit    map[string]entry[AuditView]
+	leader   string
+
+	keys    *route.Keyring
+	keysMod int64
+
+	bad map[string]string // key -> why its value cannot be read
+}
+
+// nodeRecord is the value of nodes/<node>.
+type nodeRecord struct {
+	Boot      string            `json:"boot"`
+	Version   string            `json:"version"`
+	Revision  int64             `json:"revision"`
+	Refused   map[string]string `json:"refused,omitempty"`
+	SchemaMax int               `json:"schema_max"`
+	At        time.Time         `json:"at"`
+}
+
+// schemaMax is the newest form of stored values that this release reads.
+const schemaMax = 1
+
+func newMirror() *mirror {
+	return &mirror{
+		services: make(map[string]entry[configs.Service]),
+		states:   make(map[string]entry[rollout.Service]),
+		rollouts: make(map[string]entry[rollout.State]),
+		evidence: make(map[string]entry[evidence]),
+		cuts:     make(map[string]map[string]entry[rollout.Cut]),
+		nodes:    make(map[string]entry[nodeRecord]),
+		audit:    make(map[string]entry[AuditView]),
+		bad:      make(map[string]string),
+	}
+}
+
+// changes names what an update touched.
+type changes struct {
+	served   bool     // something that a table is compiled from
+	keys     bool     // keys/cookie
+	rollouts []string // ids whose state changed, in order
+	cuts     []string // ids of rollouts whose cuts changed
+	audit    bool
+}
+
+// apply takes an update in. A full one drops what it does not hold.
+func (m *mirror) apply(u store.Update) changes {
+	var ch changes
+	if u.Full {
+		held := make(map[string]bool, len(u.Puts))
+		for _, kv := range u.Puts {
+			held[kv.Key] = true
+		}
+		for _, key := range m.keysHeld() {
+			if !held[key] {
+				m.drop(key, &ch)
+			}
+		}
+	}
+	for _, kv := range u.Puts {
+		m.put(kv, &ch)
+	}
+	for _, key := range u.Deletes {
+		m.drop(key, &ch)
+	}
+	m.revision, m.source = u.Revision, u.Source
+	if ch.served || u.Full {
+		m.relevant = u.Revision
+	}
+	return ch
+}
+
+func (m *mirror) keysHeld() []string {
+	var keys []string
+	add := func(prefix string, names ...string) {
+		for _, n := range names {
+			keys = append(keys, prefix+n)
+		}
+	}
+	add(store.Services, slices.Collect(maps.Keys(m.services))...)
+	add(store.States, slices.Collect(maps.Keys(m.states))...)
+	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)
+	add(store.Evidences, slices.Collect(maps.Keys(m.evidence))...)
+	add(store.Nodes, slices.Collect(maps.Keys(m.nodes))...)
+	add(store.Audit, slices.Collect(maps.Keys(m.audit))...)
+	for id, byNode := range m.cuts {
+		add(store.CutsOf(id), slices.Collect(maps.Keys(byNode))...)
+	}
+	if m.leader != "" {
+		keys = append(keys, store.LeaderKey)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (m *mirror) put(kv store.KV, ch *changes) {
+	var err error
+	switch prefix, name := split(kv.Key); prefix {
+	case store.Services:
+		var doc *configs.Service
+		if doc, err = configs.DecodeStoredService(kv.Value); err == nil {
+			doc.SetDefaults()
+			m.services[name] = entry[configs.Service]{value: *doc, raw: kv.Value, mod: kv.ModRevision}
+			ch.served = true
+		}
+	case store.States:
+		err = put(m.states, name, kv)
+		ch.served = true
+	case store.Rollouts:
+		err = put(m.rollouts, name, kv)
+		ch.rollouts = append(ch.rollouts, name)
+		ch.served = true
+	case store.Evidences:
+		err = put(m.evidence, name, kv)
+	case store.Nodes:
+		err = put(m.nodes, name, kv)
+	case store.Audit:
+		err = put(m.audit, name, kv)
+		ch.audit = true
+	case store.Cuts:
+		id, node, ok := store.CutOf(kv.Key)
+		if !ok {
+			break
+		}
+		if m.cuts[id] == nil {
+			m.cuts[id] = make(map[string]entry[rollout.Cut])
+		}
+		err = put(m.cuts[id], node, kv)
+		ch.cuts = append(ch.cuts, id)
+		ch.served = true
+	case store.LeaderKey:
+		m.leader = string(kv.Value)
+	case store.CookieKey:
+		var keys *route.Keyring
+		if keys, err = route.ParseKeyring(kv.Value); err == nil {
+			m.keys, m.keysMod = keys, kv.ModRevision
+			ch.keys, ch.served = true, true
+		}
+	}
+	if err != nil {
+		m.bad[kv.Key] = err.Error()
+		return
+	}
+	delete(m.bad, kv.Key)
+}
+
+func put[T any](into map[string]entry[T], name string, kv store.KV) error {
+	var v T
+	if err := json.Unmarshal(kv.Value, &v); err != nil {
+		return fmt.Errorf("cannot read the stored value of %q: %w", kv.Key, err)
+	}
+	into[name] = entry[T]{value: v, raw: kv.Value, mod: kv.ModRevision}
+	return nil
+}
+
+func (m *mirror) drop(key string, ch *changes) {
+	delete(m.bad, key)
+	switch prefix, name := split(key); prefix {
+	case store.Services:
+		delete(m.services, name)
+		ch.served = true
+	case store.States:
+		delete(m.states, name)
+		ch.served = true
+	case store.Rollouts:
+		delete(m.rollouts, name)
+		ch.rollouts = append(ch.rollouts, name)
+		ch.served = true
+	case store.Evidences:
+		delete(m.evidence, name)
+	case store.Nodes:
+		delete(m.nodes, name)
+	case store.Audit:
+		delete(m.audit, name)
+		ch.audit = true
+	case store.Cuts:
+		if id, node, ok := store.CutOf(key); ok {
+			delete(m.cuts[id], node)
+			if len(m.cuts[id]) == 0 {
+				delete(m.cuts, id)
+			}
+			ch.cuts = append(ch.cuts, id)
+			ch.served = true
+		}
+	case store.LeaderKey:
+		m.leader = ""
+	}
+	// Cookie keys are kept when their key vanishes: without them every sticky
+	// client would move.
+}
+
+// split cuts a key into its range and the name in it. A fixed key is its own range.
+func split(key string) (prefix, name string) {
+	if key == store.CookieKey || key == store.LeaderKey {
+		return key, ""
+	}
+	i := strings.IndexByte(key, '/')
+	if i < 0 {
+		return key, ""
+	}
+	return key[:i+1], key[i+1:]
+}
+
+// inForce returns the rollout in force of a service, if there is one.
+func (m *mirror) inForce(service string) (rollout.State, bool) {
+	s, ok := m.states[service]
+	if !ok || s.value.Rollout == "" {
+		return rollout.State{}, false
+	}
+	r, ok := m.rollouts[s.value.Rollout]
+	return r.value, ok
+}
+
+// pair returns the rollout id with the state of its service.
+func (m *mirror) pair(id string) (rollout.Pair, bool) {
+	r, ok := m.rollouts[id]
+	if !ok {
+		return rollout.Pair{}, false
+	}
+	s, ok := m.states[r.value.Service]
+	return rollout.Pair{Rollout: r.value, Service: s.value}, ok
+}
+
+// cutsOf returns the cuts of a rollout in etcd, in the order of their nodes.
+func (m *mirror) cutsOf(id string) []rollout.Cut {
+	var cuts []rollout.Cut
+	for _, node := range slices.Sorted(maps.Keys(m.cuts[id])) {
+		cuts = append(cuts, m.cuts[id][node].value)
+	}
+	return cuts
+}
+
+// newestFirst returns the ids of all rollouts, the newest first.
+func (m *mirror) newestFirst() []string {
+	ids := slices.Collect(maps.Keys(m.rollouts))
+	slices.SortFunc(ids, func(a, b string) int {
+		x, y := m.rollouts[a].value, m.rollouts[b].value
+		if c := y.StartedAt.Compare(x.StartedAt); c != 0 {
+			return c
+		}
+		return cmp.Compare(b, a)
+	})
+	return ids
+}

@@ -1,0 +1,69 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/control/store"
+)
+
+// Retention of what nobody acts on any more.
+const (
+	keepRollouts = 1000
+	keepAudit    = 90 * 24 * time.Hour
+	maxAudit     = 5000
+	pruneEvery   = 10 * time.Second
+	pruneBatch   = 100 // etcd takes 128 writes in a transaction
+)
+
+// prune deletes what is past its retention, and the cuts and evidence of
+// rollouts that are over. Only the leader does it, a batch at a time.
+func (c *Controller) prune(now time.Time, fence store.Compare) {
+	if now.Sub(c.pruned) < pruneEvery {
+		return
+	}
+	c.pruned = now
+	var ops []store.Op
+	for id, byNode := range c.mirror.cuts {
+		r, ok := c.mirror.rollouts[id]
+		if ok && (!r.value.Phase.Final() || c.trials[id] != nil) {
+			continue
+		}
+		for node := range byNode {
+			ops = append(ops, store.Delete(store.CutKey(id, node)))
+		}
+	}
+	for id := range c.mirror.evidence {
+		if r, ok := c.mirror.rollouts[id]; !ok || r.value.Phase.Final() && c.trials[id] == nil {
+			ops = append(ops, store.Delete(store.EvidenceKey(id)))
+		}
+	}
+	for i, id := range c.mirror.newestFirst() {
+		if i >= keepRollouts && c.mirror.rollouts[id].value.Phase.Final() {
+			ops = append(ops, store.Delete(store.RolloutKey(id)))
+		}
+	}
+	keys := slices.Sorted(maps.Keys(c.mirror.audit)) // the oldest first
+	for i, k := range keys {
+		if len(keys)-i > maxAudit || now.Sub(c.mirror.audit[k].value.At) > keepAudit {
+			ops = append(ops, store.Delete(store.Audit+k))
+		}
+	}
+	if len(ops) == 0 {
+		return
+	}
+	if len(ops) > pruneBatch {
+		ops = ops[:pruneBatch]
+		c.pruned = now.Add(lookEvery - pruneEvery) // the rest soon
+	}
+	c.work(func(ctx context.Context) func() {
+		if _, err := c.opts.Store.Commit(ctx, store.Txn{If: []store.Compare{fence}, Then: ops}); err != nil {
+			return func() { c.log.Warn("old entries not pruned", zap.Error(err)) }
+		}
+		return nil
+	})
+}

@@ -1,0 +1,196 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/proxy/stats"
+)
+
+// aftermath is how long a trial goes on after a cut: stable may break the same
+// rule as it takes all requests, which says that the candidate was not to blame.
+const aftermath = 10 * time.Second
+
+// defaultUnreadyFor is how long a candidate may have no healthy endpoint.
+const defaultUnreadyFor = 5 * time.Second
+
+// trial is a rollout in force as this node measures it: the armed recorders,
+// and a judge for each candidate. It belongs to the Controller's goroutine.
+type trial struct {
+	id, service string
+	stretch     rollout.Stretch // what stageElapsed is measured over
+	from        string
+	timeout     time.Duration
+	unreadyFor  time.Duration
+
+	began        time.Duration  // trial time at the start of tick first
+	first        uint32         // the first tick that this process measured
+	judged       time.Duration  // trial time now
+	weight       configs.Weight // of all candidates together
+	stageElapsed time.Duration
+	elapsed      time.Duration
+
+	stable *stats.Trial
+	sides  []*side
+
+	saved time.Time // when the evidence was last handed to the store
+	ended time.Time // when the rollout left force; zero while it is in force
+}
+
+// side is one candidate of a trial.
+type side struct {
+	version   string
+	judge     *analysis.Judge
+	collector *analysis.Collector
+	recorded  *stats.Trial
+	unready   time.Duration // how long it has had no healthy endpoint
+	cut       bool          // this node took it to 0
+}
+
+// policyOf composes what a rollout is judged by.
+func policyOf(r rollout.State, doc configs.Service) analysis.Policy {
+	var p analysis.Policy
+	if r.Strategy == configs.StrategyManual {
+		p = doc.GuardPolicy()
+	} else {
+		p = r.Plan.Policy(doc)
+	}
+	p.Candidates = len(r.Candidates)
+	p.LiveNodes = r.Nodes
+	p.Fuse = r.Nodes > 1
+	return p
+}
+
+// newTrial arms nothing yet. Tick is the present one. Known is the evidence to
+// go on from; nil starts clean.
+func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence) (*trial, error) {
+	t := &trial{
+		id: r.ID, service: r.Service, stretch: r.Stretch(), from: r.From,
+		timeout: doc.Timeout.Std(), unreadyFor: r.Plan.UnreadyFor.Std(), first: tick,
+	}
+	if r.Strategy == configs.StrategyManual && doc.Guard != nil {
+		t.unreadyFor = doc.Guard.UnreadyFor.Std()
+	}
+	if t.unreadyFor <= 0 {
+		t.unreadyFor = defaultUnreadyFor
+	}
+	policy := policyOf(r, doc)
+	if known != nil && known.Stretch.Generation == r.Generation {
+		t.began, t.judged, t.elapsed = known.Judged, known.Judged, known.Elapsed
+		if known.Stretch == t.stretch {
+			t.stageElapsed = known.StageElapsed
+		}
+	} else {
+		known = nil
+	}
+	limits, marks := policy.Limits(), stats.NewMarks()
+	t.stable = stats.NewTrial(limits, policy.Keyed, marks)
+	for _, version := range r.Candidates {
+		s := &side{
+			version:   version,
+			judge:     analysis.NewJudge(policy),
+			collector: analysis.NewCollector(policy, t.timeout, int64(tick), t.began),
+			recorded:  stats.NewTrial(limits, policy.Keyed, marks),
+		}
+		if known != nil {
+			if raw, ok := known.Judges[version]; ok {
+				if err := json.Unmarshal(raw, s.judge); err != nil {
+					return nil, fmt.Errorf("cannot resume the evidence of rollout %q: %w", r.ID, err)
+				}
+			}
+		}
+		t.sides = append(t.sides, s)
+	}
+	return t, nil
+}
+
+// arm attaches the trial to the recorders of its versions.
+func (t *trial) arm(recorders *stats.Registry) {
+	recorders.Recorder(t.service, t.from).Arm(t.stable)
+	for _, s := range t.sides {
+		recorders.Recorder(t.service, s.version).Arm(s.recorded)
+	}
+}
+
+// disarm detaches it, unless another trial has taken its place.
+func (t *trial) disarm(recorders *stats.Registry) {
+	if r := recorders.Recorder(t.service, t.from); r.Armed() == t.stable {
+		r.Disarm()
+	}
+	for _, s := range t.sides {
+		if r := recorders.Recorder(t.service, s.version); r.Armed() == s.recorded {
+			r.Disarm()
+		}
+	}
+}
+
+// advance judges every request that has ripened by tick.
+func (t *trial) advance(tick uint32) {
+	t.judged = t.began + time.Duration(tick-t.first)*stats.TickLength
+	for _, s := range t.sides {
+		s.collector.Collect(int64(tick), func(at int64) (stable, candidate analysis.Outcomes, ok bool) {
+			a, okStable := outcomes(t.stable, uint32(at))
+			b, okCandidate := outcomes(s.recorded, uint32(at))
+			return a, b, okStable && okCandidate
+		}, s.judge.Observe)
+		s.judge.SetStage(analysis.Stage{Index: max(t.stretch.Stage, 0), Elapsed: t.stageElapsed, Weight: int(t.weight)})
+		s.judge.Advance(t.judged)
+	}
+}
+
+// outcomes are one tick of a recorder in the judge's form.
+func outcomes(t *stats.Trial, tick uint32) (analysis.Outcomes, bool) {
+	var o stats.Outcomes
+	ok := t.Outcomes(tick, &o)
+	return analysis.Outcomes(o), ok
+}
+
+// follow takes in where the rollout stands now. Stage time starts at 0 with
+// every new stretch.
+func (t *trial) follow(r rollout.State) {
+	if now := r.Stretch(); now != t.stretch {
+		t.stretch, t.stageElapsed = now, 0
+	}
+	t.weight = 0
+	for _, version := range r.Candidates {
+		t.weight += r.Weights[version]
+	}
+}
+
+// evidence is what the trial knows, to be stored.
+func (t *trial) evidence(node, boot string) (evidence, error) {
+	e := evidence{
+		Stretch: t.stretch, StageElapsed: t.stageElapsed, Elapsed: t.elapsed,
+		Judged: t.judged, Judges: make(map[string]json.RawMessage, len(t.sides)), Node: node, Boot: boot,
+	}
+	for _, s := range t.sides {
+		raw, err := json.Marshal(s.judge)
+		if err != nil {
+			return e, fmt.Errorf("cannot encode the judge of %q: %w", s.version, err)
+		}
+		e.Judges[s.version] = raw
+	}
+	return e, nil
+}
+
+// verdicts are those of the candidates, by version.
+func (t *trial) verdicts() map[string]analysis.Verdict {
+	byVersion := make(map[string]analysis.Verdict, len(t.sides))
+	for _, s := range t.sides {
+		byVersion[s.version] = s.judge.Verdict()
+	}
+	return byVersion
+}
+
+// report is how each rule stands, candidate by candidate.
+func (t *trial) report() []analysis.RuleReport {
+	var rules []analysis.RuleReport
+	for _, s := range t.sides {
+		rules = append(rules, s.judge.Report()...)
+	}
+	return rules
+}

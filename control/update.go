@@ -1,0 +1,152 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy/route"
+)
+
+// update takes in what the store delivered and publishes what follows from it.
+func (c *Controller) update(u store.Update, now time.Time) {
+	before := make(map[string]rollout.State)
+	for _, kv := range u.Puts {
+		if prefix, id := split(kv.Key); prefix == store.Rollouts {
+			before[id] = c.mirror.rollouts[id].value
+		}
+	}
+	source := c.mirror.source
+	ch := c.mirror.apply(u)
+	c.reportBad()
+	if !c.loaded || source != u.Source {
+		c.log.Info("state loaded", zap.Stringer("source", u.Source), zap.Int64("revision", u.Revision),
+			zap.Int("services", len(c.mirror.services)), zap.Int("rollouts", len(c.mirror.rollouts)))
+	}
+	first := !c.loaded
+	c.loaded = true
+	if u.Source == store.SourceEtcd && u.Full && c.mirror.keys == nil {
+		c.createKeys()
+	}
+	for service, revision := range c.busy {
+		if revision >= 0 && revision <= u.Revision {
+			delete(c.busy, service)
+		}
+	}
+	if ch.served || u.Full {
+		c.syncTrials(now)
+		c.publish()
+		c.dropCuts()
+	}
+	for _, id := range ch.rollouts {
+		if !first {
+			c.tell(before[id], c.mirror.rollouts[id].value, now)
+		}
+	}
+	if ch.served || ch.audit || ch.keys || first {
+		c.show(now)
+	}
+	c.announce(now)
+	c.wake()
+}
+
+// reportBad logs every stored value that cannot be read, once.
+func (c *Controller) reportBad() {
+	for key, why := range c.mirror.bad {
+		if !c.known[key] {
+			c.known[key] = true
+			c.log.Error("stored value kept at its last good form", zap.String("key", key), zap.String("reason", why))
+		}
+	}
+	for key := range c.known {
+		if _, ok := c.mirror.bad[key]; !ok {
+			delete(c.known, key)
+		}
+	}
+}
+
+// createKeys makes the cluster's cookie keys. Whoever comes first wins.
+func (c *Controller) createKeys() {
+	c.work(func(ctx context.Context) func() {
+		keys, err := route.NewKeyring(rand.Reader)
+		if err == nil {
+			var value []byte
+			if value, err = keys.Marshal(); err == nil {
+				_, err = c.opts.Store.Commit(ctx, store.Txn{
+					If:   []store.Compare{store.Absent(store.CookieKey)},
+					Then: []store.Op{store.Put(store.CookieKey, value)},
+				})
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		return func() { c.log.Error("cookie keys not created", zap.Error(err)) }
+	})
+}
+
+// announce writes what this node has applied under its lease, so that raises
+// and `?wait=applied` know.
+func (c *Controller) announce(now time.Time) {
+	// Ten a second keep up with a person's waits and spare etcd in a burst.
+	if c.mirror.source != store.SourceEtcd || c.mirror.relevant == c.announced || now.Sub(c.said) < lookEvery {
+		return
+	}
+	c.announced, c.said = c.mirror.relevant, now
+	value, err := json.Marshal(nodeRecord{
+		Boot: c.opts.Boot, Version: c.opts.Version, Revision: c.announced, Refused: c.refused, SchemaMax: schemaMax, At: now,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("BUG: cannot encode the node's record: %v", err))
+	}
+	c.opts.Store.Announce(value)
+}
+
+// tell logs and publishes how a rollout changed.
+func (c *Controller) tell(was, is rollout.State, now time.Time) {
+	if is.ID == "" || (was.Phase == is.Phase && was.Stage == is.Stage && sameWeights(was.Weights, is.Weights) && was.WaitingFor == is.WaitingFor) {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("service", is.Service), zap.String("rollout", is.ID), zap.String("from", string(was.Phase)),
+		zap.String("to", string(is.Phase)), zap.Int("stage", is.Stage), zap.String("reason", is.Reason),
+	}
+	if is.Phase == rollout.RolledBack {
+		c.log.Warn("rollout changed", fields...)
+	} else {
+		c.log.Info("rollout changed", fields...)
+	}
+	c.hub.publish(Event{At: now, Kind: "rollout", Service: is.Service, Rollout: is.ID, Phase: is.Phase, Verdict: is.Verdict, Text: describe(is)})
+}
+
+// describe is one line about where a rollout stands.
+func describe(s rollout.State) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s → %s: %s", s.From, s.To, s.Phase)
+	if n := len(s.Plan.Stages); n > 0 && s.Stage >= 0 && !s.Phase.Final() {
+		fmt.Fprintf(&b, ", stage %d of %d", s.Stage+1, n)
+	}
+	if w, ok := s.Weights[s.To]; ok {
+		fmt.Fprintf(&b, ", %s at %s", s.To, w)
+	}
+	if s.WaitingFor != rollout.WaitNothing {
+		fmt.Fprintf(&b, ", waiting for %s", s.WaitingFor)
+	}
+	if s.Reason != "" {
+		fmt.Fprintf(&b, " (%s)", s.Reason)
+	}
+	return b.String()
+}
+
+// failed reports whether v asks for the traffic to be put back.
+func failed(v analysis.Verdict) bool {
+	return v.Kind == analysis.Fail && (v.Action == "" || v.Action == analysis.Rollback)
+}

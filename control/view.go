@@ -1,0 +1,132 @@
+package control
+
+import (
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// View is an immutable picture of the state for readers. The Controller
+// publishes one at every change, and five times a second.
+type View struct {
+	At         time.Time
+	Node       string
+	Leader     bool   // this node leads
+	LeaderNode string // who leads; empty: unknown
+	Store      StoreView
+	Services   []ServiceView // by name
+	Rollouts   []RolloutView // newest first
+	Nodes      []NodeView    // by name
+	Audit      []AuditView   // newest first, bounded
+}
+
+// StoreView says how fresh the state is.
+type StoreView struct {
+	Connected bool
+	Revision  int64
+	Age       time.Duration // since the last proof of freshness
+	Source    string        // `etcd` or `disk`
+	Err       string
+}
+
+// ServiceView is one service as this node sees it.
+type ServiceView struct {
+	Document      configs.Service
+	ModRevision   int64 // of services/<name>
+	State         rollout.Service
+	StateRevision int64  // of state/<service>: the ETag of the weights
+	Refused       string // why the present document does not compile; empty: it does
+	Versions      []VersionView
+}
+
+// VersionView is one version of a service as this node sees it.
+type VersionView struct {
+	Name     string
+	Revision string
+	Role     string         // stable, candidate, kept or idle
+	Weight   configs.Weight // in force on this node, cuts included
+
+	Endpoints []EndpointView
+
+	Requests  uint64        // lane split, since the process began
+	Errors    uint64        // likewise
+	RPS       float64       // lane split, over the last 5 s
+	ErrorRate float64       // 0..1 over the last 5 s
+	P50, P99  time.Duration // over the last 5 s; 0: no requests
+}
+
+// EndpointView is one endpoint as this node sees it.
+type EndpointView struct {
+	Address  string
+	Up       bool
+	InFlight int64
+}
+
+// RolloutView is one rollout. Verdict and Rules are this node's judge, present
+// while the rollout is in force; afterwards they are the ones it ended with.
+type RolloutView struct {
+	State        rollout.State
+	ModRevision  int64
+	StageElapsed time.Duration
+	Elapsed      time.Duration
+	InForce      bool
+	Verdict      analysis.Verdict
+	Rules        []analysis.RuleReport
+	Cuts         []rollout.Cut
+}
+
+// NodeView is one weir process of the fleet.
+type NodeView struct {
+	Name     string
+	Boot     string
+	Version  string
+	Revision int64             // the last revision that it applied
+	Refused  map[string]string // services whose document it could not compile
+	Leader   bool
+	Self     bool
+	SeenAt   time.Time
+}
+
+// AuditView is one change with who made it.
+type AuditView struct {
+	At     time.Time
+	Actor  string
+	Action string
+	Object string
+	Text   string
+}
+
+// Event tells subscribers of a change as it happens.
+type Event struct {
+	Seq     uint64 // rises by one with each event of this process
+	At      time.Time
+	Kind    string // rollout, service, node, cut, endpoint or state
+	Service string
+	Rollout string
+	Text    string
+	Phase   rollout.Phase
+	Verdict *analysis.Verdict
+	Lost    int // events that this subscriber missed before this one
+}
+
+// Service returns the service of that name.
+func (v *View) Service(name string) (*ServiceView, bool) {
+	for i := range v.Services {
+		if v.Services[i].Document.Name == name {
+			return &v.Services[i], true
+		}
+	}
+	return nil, false
+}
+
+// Rollout returns the rollout of that id.
+func (v *View) Rollout(id string) (*RolloutView, bool) {
+	for i := range v.Rollouts {
+		if v.Rollouts[i].State.ID == id {
+			return &v.Rollouts[i], true
+		}
+	}
+	return nil, false
+}
