@@ -57,7 +57,7 @@ func (s *Store) Commit(ctx context.Context, t Txn) (Result, error) {
 		}
 		// A member that just lost its leader refuses at once; do not spin.
 		select {
-		case <-time.After(s.opts.tuning.callTimeout / 20):
+		case <-time.After(s.opts.tuning.callTimeout / 40):
 		case <-ctx.Done():
 		}
 	}
@@ -112,7 +112,7 @@ func (t Txn) breaksItself() bool {
 			case c.kind == compareEmpty && put && strings.HasPrefix(o.key, c.key),
 				c.kind == compareMod && put && o.key == c.key,
 				c.kind == compareCreate && c.rev == 0 && put && o.key == c.key,
-				c.kind != compareEmpty && c.rev != 0 && gone:
+				(c.kind == compareMod || c.kind == compareCreate) && c.rev != 0 && gone:
 				return true
 			}
 		}
@@ -171,13 +171,14 @@ func (s *Store) history(ctx context.Context, key string, base, to int64) ([]*cli
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	watch := s.client.Watch(ctx, s.key(key), clientv3.WithRev(base+1), clientv3.WithProgressNotify())
-	tick := time.NewTicker(s.opts.tuning.callTimeout / 40)
+	// The history has no end of its own; the answer to this is it. It is not
+	// answered before the watch caught up, so it is asked again.
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	var events []*clientv3.Event
 	for {
 		select {
 		case <-tick.C:
-			// The history has no end of its own; the answer to this is it.
 			if err := s.client.RequestProgress(ctx); err != nil {
 				return nil, err
 			}

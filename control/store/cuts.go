@@ -63,12 +63,16 @@ func (o *owed) forget(rollout string) {
 	}
 }
 
-// Cut records that this node took a rollout's candidate to 0. When it returns
+// Cut records that this node took a rollout's candidate to 0. Part tells the
+// cuts of several candidates apart; empty where there is one. When Cut returns
 // nil the fact is on disk; the store puts it in etcd at once or whenever etcd
 // is back, without a lease or a condition, and again should etcd lose it,
 // until Forget. Call it after the table was swapped. It waits for an fsync.
-func (s *Store) Cut(rollout string, value []byte) error {
+func (s *Store) Cut(rollout, part string, value []byte) error {
 	c := Cut{Rollout: rollout, Node: s.opts.Node, Value: value}
+	if part != "" {
+		c.Node += "/" + part
+	}
 	// etcd hears of it even if the disk does not take it: half a promise is better than none.
 	err := s.journal.append(c)
 	s.owed.add(c)

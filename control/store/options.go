@@ -66,8 +66,8 @@ type tuning struct {
 	retention string
 	// noFsync makes the embedded etcd fast and unsafe.
 	noFsync bool
-	// noKeepalive stops the renewal of the lease, as a stopped process would.
-	noKeepalive func() bool
+	// stopped stops everything about the lease, as SIGSTOP would.
+	stopped func() bool
 }
 
 func (t *tuning) fill() {
@@ -88,8 +88,8 @@ func (t *tuning) fill() {
 	if t.retention == "" {
 		t.retention = "1000"
 	}
-	if t.noKeepalive == nil {
-		t.noKeepalive = func() bool { return false }
+	if t.stopped == nil {
+		t.stopped = func() bool { return false }
 	}
 }
 

@@ -50,7 +50,8 @@ func newSession() *session {
 
 // Keep keeps key at value under the node's lease: it vanishes within the
 // lease's 5 s when the node does, and comes back with the next lease. It
-// returns at once; of several values the latest wins. The store keeps value.
+// returns at once; of several values the latest wins, and nil deletes the key
+// and ends its keeping. The store keeps value.
 func (s *Store) Keep(key string, value []byte) {
 	s.session.mu.Lock()
 	s.session.mu.kept[key] = &kept{value: value}
@@ -144,6 +145,9 @@ func (s *Store) runSession(ctx context.Context) {
 
 // holdLease does what is due: a lease, its renewal, the kept keys, the campaign.
 func (s *Store) holdLease(ctx context.Context) error {
+	if s.opts.tuning.stopped() {
+		return errors.New("stopped by a test")
+	}
 	n := s.session
 	n.mu.Lock()
 	lease, until, renew := n.mu.lease, n.mu.until, n.mu.renew
@@ -193,9 +197,6 @@ func (s *Store) grant(ctx context.Context) (clientv3.LeaseID, error) {
 
 // renew prolongs the lease. It waits for an answer no longer than the lease lasts.
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID, until time.Time) error {
-	if s.opts.tuning.noKeepalive() {
-		return errors.New("cannot renew the lease: it is withheld")
-	}
 	sent := time.Now()
 	deadline := sent.Add(s.opts.tuning.callTimeout)
 	if until.Before(deadline) {
@@ -219,33 +220,48 @@ func (s *Store) putKept(ctx context.Context, lease clientv3.LeaseID) error {
 	n := s.session
 	for {
 		n.mu.Lock()
-		var key string
-		var k *kept
-		for key, k = range n.mu.kept {
-			if !k.put {
-				break
-			}
-		}
-		if k == nil || k.put {
+		key, k := n.unputLocked()
+		if k == nil {
 			n.mu.Unlock()
 			return nil
 		}
 		// Before the call: a deletion seen from now on must lead to another one.
 		k.put = true
 		n.mu.Unlock()
-		err := func() error {
-			ctx, cancel := context.WithTimeout(ctx, s.opts.tuning.callTimeout)
-			defer cancel()
-			_, err := s.client.Put(ctx, s.key(key), string(k.value), clientv3.WithLease(lease))
-			return err
-		}()
-		if err != nil {
-			n.mu.Lock()
+		err := s.putOne(ctx, key, k.value, lease)
+		n.mu.Lock()
+		switch {
+		case err != nil:
 			k.put = false
-			n.mu.Unlock()
+		case k.value == nil && n.mu.kept[key] == k:
+			delete(n.mu.kept, key)
+		}
+		n.mu.Unlock()
+		if err != nil {
 			return fmt.Errorf("cannot put %q: %w", key, err)
 		}
 	}
+}
+
+// unputLocked returns a kept key that etcd does not have, nil if it has all.
+func (n *session) unputLocked() (string, *kept) {
+	for key, k := range n.mu.kept {
+		if !k.put {
+			return key, k
+		}
+	}
+	return "", nil
+}
+
+func (s *Store) putOne(ctx context.Context, key string, value []byte, lease clientv3.LeaseID) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.tuning.callTimeout)
+	defer cancel()
+	if value == nil {
+		_, err := s.client.Delete(ctx, s.key(key))
+		return err
+	}
+	_, err := s.client.Put(ctx, s.key(key), string(value), clientv3.WithLease(lease))
+	return err
 }
 
 // campaign takes the leader key if nobody has it, and learns who has it if that is in doubt.

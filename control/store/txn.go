@@ -20,6 +20,7 @@ const (
 	compareMod compareKind = iota
 	compareCreate
 	compareEmpty
+	compareNoneSince
 )
 
 // ModRevision holds if key was last written at revision rev; 0 means that the key is absent.
@@ -31,6 +32,10 @@ func Absent(key string) Compare { return Compare{compareCreate, key, 0} }
 // Empty holds if no key begins with prefix. End prefix with a slash, as CutsOf does.
 func Empty(prefix string) Compare { return Compare{compareEmpty, prefix, 0} }
 
+// NoneSince holds if every key that begins with prefix was created at revision
+// rev or before; none at all is fine. End prefix with a slash, as CutsOf does.
+func NoneSince(prefix string, rev int64) Compare { return Compare{compareNoneSince, prefix, rev} }
+
 // Created holds if key exists since revision rev, whatever was written to it
 // later. The leader's fence is Created(LeaderKey, rev).
 func Created(key string, rev int64) Compare { return Compare{compareCreate, key, rev} }
@@ -41,6 +46,8 @@ func (c Compare) String() string {
 		return fmt.Sprintf("%s is at revision %d", c.key, c.rev)
 	case compareEmpty:
 		return fmt.Sprintf("nothing is under %s", c.key)
+	case compareNoneSince:
+		return fmt.Sprintf("nothing under %s is newer than revision %d", c.key, c.rev)
 	}
 	if c.rev == 0 {
 		return fmt.Sprintf("%s is absent", c.key)
@@ -131,6 +138,9 @@ func (c Compare) build(prefix string) (clientv3.Cmp, clientv3.Op) {
 		// was created at 0: it holds for the empty range only.
 		return clientv3.Compare(clientv3.CreateRevision(key), "=", 0).WithPrefix(),
 			clientv3.OpGet(key, clientv3.WithPrefix(), clientv3.WithLimit(1))
+	case compareNoneSince:
+		return clientv3.Compare(clientv3.CreateRevision(key), "<", c.rev+1).WithPrefix(),
+			clientv3.OpGet(key, clientv3.WithPrefix(), clientv3.WithMinCreateRev(c.rev+1), clientv3.WithLimit(1))
 	}
 	return clientv3.Compare(clientv3.CreateRevision(key), "=", c.rev), clientv3.OpGet(key)
 }
