@@ -3,13 +3,14 @@ package configs
 // Node configures one weir process. It is local to the machine and needs a
 // restart to change.
 type Node struct {
-	// Name identifies the node in its fleet. Default: the host's name.
+	// Name identifies the node in its fleet: letters, digits, dots, dashes and
+	// underscores. Default: the host's name.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
 
 	// Listen are the addresses that clients connect to. At least one.
 	Listen []Listen `json:"listen" yaml:"listen"`
 
-	// Control is the control API. Default 127.0.0.1:9797.
+	// Control is the control API. Left out: on 127.0.0.1:9797 without tokens.
 	Control Control `json:"control,omitzero" yaml:"control,omitempty"`
 
 	// Status serves /metrics, /healthz and /readyz alone, without a token.
@@ -22,7 +23,7 @@ type Node struct {
 	// start when they are absent. They never change what exists.
 	Apply []string `json:"apply,omitempty" yaml:"apply,omitempty"`
 
-	// TrustedProxies are networks whose X-Forwarded-* fields are believed.
+	// TrustedProxies are networks or single addresses whose X-Forwarded-* fields are believed.
 	// Empty: nobody's.
 	TrustedProxies []string `json:"trusted_proxies,omitempty" yaml:"trusted_proxies,omitempty"`
 
@@ -89,10 +90,10 @@ type Etcd struct {
 // Drain bounds the end of the process.
 type Drain struct {
 	// Window is how long new connections are still taken, each answer closing
-	// its connection, after the process was told to end. Default 5s.
+	// its connection, after the process was told to end. 0: the default, 5s.
 	Window Duration `json:"window,omitempty" yaml:"window,omitempty"`
 
-	// Grace is how long requests in flight may take after that. Default 30s.
+	// Grace is how long requests in flight may take after that. 0: the default, 30s.
 	Grace Duration `json:"grace,omitempty" yaml:"grace,omitempty"`
 }
 

@@ -25,8 +25,9 @@ type Rollout struct {
 	// Strategy is `canary`, `blue-green`, `rolling` or `all-at-once`.
 	Strategy string `json:"strategy" yaml:"strategy"`
 
-	// Stages of a canary in order. A named list (`deploy-canary: {…}`) and
-	// `weights: […]` with `duration_each` decode into the same flat stages.
+	// Stages of a canary in order; their weights never fall. A named list
+	// (`deploy-canary: {…}`), `weights: […]` with `duration_each`, and `check`,
+	// once or more, decode into the same flat stages.
 	Stages []Stage `json:"stages,omitempty" yaml:"stages,omitempty"`
 
 	// Checks of a rolling rollout: they hold in every batch.
@@ -41,10 +42,11 @@ type Rollout struct {
 
 	// OnInconclusive says what follows a stage whose checks could not be
 	// decided: `hold` (default) waits up to three times the stage, then pauses.
+	// `pause`, `promote` and `rollback` are later work, refused at run time.
 	OnInconclusive string `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
 
 	// UnreadyFor is how long the candidate may be without healthy endpoints
-	// while stable has some. Default 5s.
+	// while stable has some. 0: the default, 5s.
 	UnreadyFor Duration `json:"unready_for,omitempty" yaml:"unready_for,omitempty"`
 
 	// Version, only through the API, adds the candidate to the service.
@@ -94,14 +96,15 @@ type Trigger struct {
 	Condition analysis.Condition `json:"condition" yaml:"condition"`
 
 	// Duration is the patience with a marginal break. A blatant one acts as
-	// soon as it is proven. Default 5m.
+	// soon as it is proven. 0: the default, 5m.
 	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`
 
 	// Count is the number of consecutive failures of a health or smoke
-	// condition. Default 3.
+	// condition. 0: the default, 3.
 	Count int `json:"count,omitempty" yaml:"count,omitempty"`
 
-	// Action is `rollback` (default), `pause` or `notify` (observe only).
+	// Action is `rollback`, `pause` or `notify` (observe only). Default: what
+	// Rollback.Action says.
 	Action string `json:"action,omitempty" yaml:"action,omitempty"`
 }
 

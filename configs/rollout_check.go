@@ -268,9 +268,17 @@ func (p *Rollout) ValidateAgainst(s *Service) Problems {
 	}
 	defaults := *s
 	defaults.SetDefaults()
-	for _, rule := range p.Rules() {
-		if c := rule.Condition; c.Latency >= defaults.Timeout.Std() && c.Latency > 0 {
-			r.add("", fmt.Sprintf("write a limit below the timeout %s of service %q", defaults.Timeout, s.Name), "the limit of %q can never break: every answer ends before it", c)
+	reachable := func(path string, c analysis.Condition) {
+		if c.Latency > 0 && c.Latency >= defaults.Timeout.Std() {
+			r.add(path, fmt.Sprintf("write a limit below the timeout %s of service %q", defaults.Timeout, s.Name), "the limit of %q can never break: every answer ends before it", c)
+		}
+	}
+	for i, t := range p.Rollback.Triggers {
+		reachable(field(item("rollback.triggers", i), "condition"), t.Condition)
+	}
+	for i, stage := range p.Stages {
+		for j, c := range stage.Checks {
+			reachable(item(field(item("stages", i), "checks"), j), c)
 		}
 	}
 	return r.problems

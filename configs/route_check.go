@@ -100,12 +100,14 @@ func (r *report) methods(path string, methods []string) {
 }
 
 // ties reports whether some request matches both routes and neither is more
-// specific: same host and path, as many conditions, none that excludes another.
+// specific: same host and path, methods in both or in none, as many headers, and
+// no condition of one that excludes the other.
 func (t *Route) ties(o *Route) bool {
-	if !strings.EqualFold(t.Host, o.Host) || t.prefix() != o.prefix() || t.conditions() != o.conditions() {
+	if !strings.EqualFold(t.Host, o.Host) || t.prefix() != o.prefix() ||
+		(len(t.Methods) > 0) != (len(o.Methods) > 0) || len(t.Headers) != len(o.Headers) {
 		return false
 	}
-	if len(t.Methods) > 0 && len(o.Methods) > 0 && !slices.ContainsFunc(t.Methods, func(m string) bool { return slices.Contains(o.Methods, m) }) {
+	if len(t.Methods) > 0 && !slices.ContainsFunc(t.Methods, func(m string) bool { return slices.Contains(o.Methods, m) }) {
 		return false
 	}
 	for name, value := range t.Headers {
@@ -120,13 +122,3 @@ func (t *Route) ties(o *Route) bool {
 
 // prefix is the path without the slash at its end, which matches the same.
 func (t *Route) prefix() string { return strings.TrimSuffix(t.Path, "/") }
-
-// conditions counts what the route asks for beside host and path. A list of
-// methods is one condition, every header another.
-func (t *Route) conditions() int {
-	n := len(t.Headers)
-	if len(t.Methods) > 0 {
-		n++
-	}
-	return n
-}

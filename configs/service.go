@@ -28,14 +28,14 @@ type Service struct {
 	Health *Health `json:"health,omitempty" yaml:"health,omitempty"`
 
 	// Timeout is the longest wait from dispatch to the final response head.
-	// Default 15s (Envoy's route timeout).
+	// 0: the default, 15s (Envoy's route timeout).
 	Timeout Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 
 	// IdleTimeout is the longest silence of a body once its head has passed.
-	// Default 5m (Envoy's stream idle timeout).
+	// 0: the default, 5m (Envoy's stream idle timeout).
 	IdleTimeout Duration `json:"idle_timeout,omitempty" yaml:"idle_timeout,omitempty"`
 
-	// ConnectTimeout bounds a connect to an endpoint. Default 5s.
+	// ConnectTimeout bounds a connect to an endpoint. 0: the default, 5s.
 	ConnectTimeout Duration `json:"connect_timeout,omitempty" yaml:"connect_timeout,omitempty"`
 
 	// MaxBody is the largest request body in bytes. 0: no limit.
@@ -124,9 +124,9 @@ type Health struct {
 // Guard is the judge of weights that are moved by hand.
 type Guard struct {
 	Triggers []Trigger `json:"triggers,omitempty" yaml:"triggers,omitempty"` // empty: the default guard
-	Bake     Duration  `json:"bake,omitempty" yaml:"bake,omitempty"`         // at 100 % until the version becomes stable, default 10m
+	Bake     Duration  `json:"bake,omitempty" yaml:"bake,omitempty"`         // at 100 % until the version becomes stable, 0: the default, 10m
 
-	// UnreadyFor is how long a candidate may be without healthy endpoints. Default 5s.
+	// UnreadyFor is how long a candidate may be without healthy endpoints. 0: the default, 5s.
 	UnreadyFor Duration `json:"unready_for,omitempty" yaml:"unready_for,omitempty"`
 }
 

@@ -16,9 +16,9 @@ const (
 type kind uint8
 
 const (
-	absentNode kind = iota // an explicit null
-	emptyNode              // a key without any value
-	refusedNode            // a value that was complained about
+	absentNode  kind = iota // an explicit null
+	emptyNode               // a key without any value
+	refusedNode             // a value that was complained about
 	textNode
 	listNode
 	dictNode
