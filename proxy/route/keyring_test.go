@@ -79,6 +79,7 @@ func TestKeyring_Rotation(t *testing.T) {
 	}
 	f("pruned old key", first, testNow-10, third.Pruned(testNow+1), testNow, false)
 	f("new key after pruning", third, testNow, third.Pruned(testNow+1), testNow, true)
+	f("signed after pruning", third.Pruned(testNow+1), testNow, third, testNow, true)
 	f("salt stays", first, testNow-10, pruned, testNow, true)
 }
 

@@ -186,6 +186,10 @@ func TestRelabel_DrawsTheSameForEver(t *testing.T) {
 	if got, want := order[:5], []uint16{885, 3370, 3720, 6949, 1465}; !slices.Equal(got, want) {
 		t.Fatalf("%v, want %v", got, want)
 	}
+	labels := mustRelabel(t, nil, []int{9999, 1}, "shop-20261123-1")
+	if labels[885] != 1 {
+		t.Fatalf("the first bucket of the order is not the first to move up")
+	}
 	slices.Sort(order[:])
 	for i, bucket := range order {
 		if int(bucket) != i {

@@ -16,7 +16,7 @@ func headersOf(headers map[string]string) func(string) []byte {
 	return func(name string) []byte {
 		for n, v := range headers {
 			if strings.EqualFold(n, name) {
-				return []byte(v)
+				return append([]byte{}, v...)
 			}
 		}
 		return nil
@@ -46,6 +46,7 @@ func TestTable_Precedence(t *testing.T) {
 		{Host: "*.eu.example.com", Path: "/cart", Route: testRoute("wild-eu-cart")},
 		{Host: "example.com", Path: "/a%2Fb", Route: testRoute("encoded")},
 		{Host: "[::1]", Route: testRoute("v6")},
+		{Host: "[::1]", Headers: map[string]string{"X-Empty": ""}, Route: testRoute("v6-empty")},
 		{Host: "127.0.0.1", Route: testRoute("v4")},
 	}
 	table := mustTable(t, rules)
@@ -100,6 +101,7 @@ func TestTable_Precedence(t *testing.T) {
 	f("GET", strings.Repeat("a.", 200)+"example.com", "/", nil, "any") // longer than any name
 	f("GET", "[::1]", "/", nil, "v6")
 	f("GET", "[::1]:8080", "/", nil, "v6")
+	f("GET", "[::1]", "/", map[string]string{"x-empty": ""}, "v6-empty")
 	f("GET", "[::2]:8080", "/", nil, "any")
 	f("GET", "127.0.0.1:8080", "/", nil, "v4")
 

@@ -107,47 +107,72 @@ func TestRecorder_CountsAsItsTwin(t *testing.T) {
 	})
 }
 
+// sent is one request that run sent.
+type sent struct {
+	lane    Lane
+	at      int64
+	bucket  int32
+	latency time.Duration
+	headed  bool
+	bad     bool
+	outcome Outcome
+}
+
 // run sends requests from many goroutines at once, each with a connection, a
-// clock and a random source of its own, to a Recorder and its twin.
+// clock and a random source of its own. The twin gets them afterwards: its
+// mutex would keep the goroutines out of each other's way.
 func run(r *Recorder, w *twin, goroutines, requests int, between func(goroutine, i int)) {
+	log := make([][]sent, goroutines)
+	for g := range log {
+		rng := rand.New(rand.NewPCG(uint64(g), 1))
+		now := int64(0)
+		for range requests {
+			now += rng.Int64N(2 * ms)
+			log[g] = append(log[g], sent{
+				lane: Lane(rng.IntN(Lanes)), at: now, bucket: int32(rng.IntN(101)) - 1,
+				latency: time.Duration(rng.Int64N(400 * ms)),
+				headed:  rng.IntN(4) > 0, bad: rng.IntN(10) == 0,
+				outcome: Outcome{Reason: Reason(rng.IntN(Reasons)), Status: 200 + rng.IntN(4)},
+			})
+		}
+	}
 	var wg sync.WaitGroup
-	for g := range goroutines {
+	for g := range log {
 		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(g), 1))
-			now := int64(0)
-			for i := range requests {
+			for i, q := range log[g] {
 				if between != nil {
 					between(g, i)
 				}
-				now += rng.Int64N(10 * ms)
-				lane := Lane(rng.IntN(Lanes))
-				bucket := int32(rng.IntN(101)) - 1
-				token, twin := r.Begin(uint32(g), lane, now, bucket), w.begin(lane, now, bucket)
-				latency := time.Duration(rng.Int64N(400 * ms))
-				if rng.IntN(4) > 0 {
-					bad := rng.IntN(10) == 0
-					r.Head(&token, now+int64(latency), latency, 200, bad)
-					w.head(twin, latency, bad)
+				token := r.Begin(uint32(g), q.lane, q.at, q.bucket)
+				if q.headed {
+					r.Head(&token, q.at+int64(q.latency), q.latency, 200, q.bad)
 				}
-				o := Outcome{Reason: Reason(rng.IntN(Reasons)), Status: 200 + rng.IntN(4)}
-				r.End(&token, now+int64(latency), o)
-				w.end(twin, now+int64(latency), o)
+				r.End(&token, q.at+int64(q.latency), q.outcome)
 			}
 		})
 	}
 	wg.Wait()
+	for g := range log {
+		for _, q := range log[g] {
+			twin := w.begin(q.lane, q.at, q.bucket)
+			if q.headed {
+				w.head(twin, q.latency, q.bad)
+			}
+			w.end(twin, q.at+int64(q.latency), q.outcome)
+		}
+	}
 }
 
 func TestRecorder_LosesNothingBetweenGoroutines(t *testing.T) {
 	limits := []time.Duration{100 * time.Millisecond, 300 * time.Millisecond}
-	r, w := NewRecorder(4), newTwin(limits, true)
+	r, w := NewRecorder(2), newTwin(limits, true)
 	trial := NewTrial(limits, true, NewMarks())
 	r.Arm(trial)
-	run(r, w, 16, 1000, nil)
+	run(r, w, 8, 10_000, nil)
 
 	sameTotals(t, r, w)
 	var got, want Outcomes
-	for tick := range uint32(100) {
+	for tick := range uint32(110) {
 		var o Outcomes
 		if !trial.Outcomes(tick, &o) {
 			t.Fatalf("tick %d is gone", tick)

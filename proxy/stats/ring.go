@@ -76,7 +76,7 @@ func (s *slot) clear() {
 func (s *slot) add(tick uint32, out *Outcomes) bool {
 	want := ready(tick)
 	if e := s.epoch.Load(); e != want {
-		return e < want // an older tick: nothing was dispatched here in this one
+		return e <= want|1 // of an older tick, or just being cleared: nothing yet in this one
 	}
 	// What implies more comes first: a request counted as ended is then
 	// counted as started too, although all of them may grow meanwhile.

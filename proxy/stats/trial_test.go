@@ -105,30 +105,51 @@ func TestTrial_BucketCountsOncePerRepeatOnBothVersions(t *testing.T) {
 }
 
 func TestMarks_OneOfManyIsFirst(t *testing.T) {
+	const rounds = 5000
 	marks := NewMarks()
 	var firsts atomic.Int64
+	lockstep(rounds, func(round int) {
+		if marks.errors().first(int32(round), 17) {
+			firsts.Add(1)
+		}
+	}, func(int) {})
+	if firsts.Load() != rounds {
+		t.Fatalf("%d outcomes counted, want one a bucket", firsts.Load())
+	}
+}
+
+// inStep is how many goroutines lockstep runs: as many as there are processors,
+// so that they do meet.
+var inStep = max(2, min(4, runtime.GOMAXPROCS(0)))
+
+// lockstep has goroutines enter each round together, and the last of each do after.
+func lockstep(rounds int, do, after func(round int)) {
+	arrived := make([]atomic.Int32, rounds)
 	var wg sync.WaitGroup
-	for range 8 {
+	for range inStep {
 		wg.Go(func() {
-			for bucket := range int32(Buckets) {
-				if marks.errors().first(bucket, 17) {
-					firsts.Add(1)
+			for round := range rounds {
+				for n := 1; round > 0 && arrived[round-1].Load() < int32(inStep); n++ {
+					if n%100 == 0 {
+						runtime.Gosched()
+					}
+				}
+				do(round)
+				if arrived[round].Add(1) == int32(inStep) {
+					after(round)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if firsts.Load() != Buckets {
-		t.Fatalf("%d outcomes counted, want one a bucket", firsts.Load())
-	}
 }
 
 func TestTrial_TickIsGoneWhenTheRingMovedPast(t *testing.T) {
 	r, trial := NewRecorder(1), NewTrial(nil, false, nil)
 	r.Arm(trial)
 	var o Outcomes
-	old := r.Begin(0, Split, 0, -1)
-	if !trial.Outcomes(0, &o) || o.Started != 1 {
+	old, stale := r.Begin(0, Split, 0, -1), r.Begin(0, Split, 0, -1)
+	if !trial.Outcomes(0, &o) || o.Started != 2 {
 		t.Fatalf("tick 0: %+v", o)
 	}
 	if !trial.Outcomes(ringTicks, &o) || o.Started != 0 {
@@ -142,6 +163,7 @@ func TestTrial_TickIsGoneWhenTheRingMovedPast(t *testing.T) {
 	// The late end must not touch the tick that took the slot.
 	r.Head(&old, later, time.Duration(later), 500, true)
 	r.End(&old, later, Outcome{Status: 500, Reason: Status})
+	r.End(&stale, 1, Outcome{Status: 200}) // by a clock that was read long ago
 	late := r.Begin(0, Split, 0, -1)
 	r.End(&late, 1, Outcome{Status: 200})
 	if !trial.Outcomes(ringTicks, &o) || o != (Outcomes{Started: 1}) {
@@ -151,8 +173,8 @@ func TestTrial_TickIsGoneWhenTheRingMovedPast(t *testing.T) {
 	if !trial.Outcomes(ringTicks, &o) || o != (Outcomes{Started: 1, Headed: 1, Ended: 1}) {
 		t.Fatalf("tick %d: %+v", ringTicks, o)
 	}
-	if trial.Dropped() != 2 {
-		t.Fatalf("%d dropped, want the head and the begin that came too late", trial.Dropped())
+	if trial.Dropped() != 3 {
+		t.Fatalf("%d dropped, want the head, the end and the begin that came too late", trial.Dropped())
 	}
 }
 
@@ -168,40 +190,50 @@ func TestTrial_TooLateForItsTickEvenIfTheSlotIsStillIts(t *testing.T) {
 }
 
 // TestTrial_NothingIsLostWhenTicksOpen has all goroutines of one shard enter
-// each new tick together, through more ticks than the ring has.
+// each new tick together, through more ticks than the ring has. Every request is
+// slow and an error, so that all counters of the tick are hit.
 func TestTrial_NothingIsLostWhenTicksOpen(t *testing.T) {
-	const goroutines, ticks, each = 8, 3 * ringTicks, 3
-	r, trial := NewRecorder(1), NewTrial(nil, false, nil)
+	r, trial := NewRecorder(1), NewTrial([]time.Duration{time.Millisecond}, false, nil)
 	r.Arm(trial)
-	var arrived [ticks]atomic.Int32
 	var wrong atomic.Int32
-	var wg sync.WaitGroup
-	for range goroutines {
-		wg.Go(func() {
-			for tick := range ticks {
-				at := int64(tick) * int64(TickLength)
-				for tick > 0 && arrived[tick-1].Load() < goroutines {
-					runtime.Gosched()
-				}
-				for range each {
-					token := r.Begin(0, Split, at, -1)
-					r.End(&token, at, Outcome{Status: 200})
-				}
-				if arrived[tick].Add(1) < goroutines {
-					continue
-				}
-				var o Outcomes
-				want := Outcomes{Started: goroutines * each, Headed: goroutines * each, Ended: goroutines * each}
-				if !trial.Outcomes(uint32(tick), &o) || o != want {
-					wrong.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	const each = 4
+	n := uint64(inStep * each)
+	want := Outcomes{Started: n, Headed: n, Ended: n, Errors: n, ErrorsUnique: n}
+	want.Over[0], want.OverUnique[0] = n, n
+	lockstep(3*ringTicks, func(tick int) {
+		at := int64(tick) * int64(TickLength)
+		for range each {
+			token := r.Begin(0, Split, at, -1)
+			r.End(&token, at+second, Outcome{Reason: Timeout})
+		}
+	}, func(tick int) {
+		var o Outcomes
+		if !trial.Outcomes(uint32(tick), &o) || o != want {
+			wrong.Add(1)
+		}
+	})
 	if wrong.Load() != 0 || trial.Dropped() != 0 {
 		t.Fatalf("%d ticks lost counts, %d requests dropped", wrong.Load(), trial.Dropped())
 	}
+}
+
+func TestTrial_TickThatIsBeingOpenedIsEmptyNotGone(t *testing.T) {
+	r, trial := NewRecorder(1), NewTrial(nil, false, nil)
+	r.Arm(trial)
+	const tick = 7
+	var o Outcomes
+	f := func(epoch uint64, want bool) {
+		t.Helper()
+		trial.rings[0].Load().slots[tick].epoch.Store(epoch)
+		if got := trial.Outcomes(tick, &o); got != want || o != (Outcomes{}) {
+			t.Errorf("epoch %d: %v, %+v", epoch, got, o)
+		}
+	}
+	f(0, true)
+	f(ready(tick)|1, true)
+	f(ready(tick), true)
+	f(ready(tick+ringTicks)|1, false)
+	f(ready(tick+ringTicks), false)
 }
 
 func TestTrial_ReadsAreConsistentWhileCounting(t *testing.T) {

@@ -1,17 +1,13 @@
 package stats
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
-// twin is a Recorder with one armed Trial, written the dumb way: a mutex, maps,
-// and every request kept until the end.
+// twin is a Recorder with one armed Trial, written the dumb way: maps, and all
+// latencies kept. It is for one goroutine.
 type twin struct {
 	limits []time.Duration
 	keyed  bool
 
-	mu       sync.Mutex
 	ticks    map[uint32]*Outcomes
 	marks    map[mark]uint32
 	codes    map[int]uint64
@@ -66,8 +62,6 @@ func (w *twin) unique(r *twinRequest, kind int) bool {
 }
 
 func (w *twin) begin(lane Lane, at int64, bucket int32) *twinRequest {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	r := &twinRequest{lane: lane, at: at, bucket: bucket}
 	w.lanes[lane]++
 	w.inFlight++
@@ -78,8 +72,6 @@ func (w *twin) begin(lane Lane, at int64, bucket int32) *twinRequest {
 }
 
 func (w *twin) head(r *twinRequest, latency time.Duration, bad bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.speed(r, latency, bad)
 	r.headed, r.bad = true, bad
 	if bad && r.lane == Split {
@@ -89,8 +81,6 @@ func (w *twin) head(r *twinRequest, latency time.Duration, bad bool) {
 }
 
 func (w *twin) end(r *twinRequest, at int64, o Outcome) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	reason := o.Reason
 	if o.ClientLeft {
 		reason = ClientLeft
