@@ -56,6 +56,21 @@ func (m *machine) undo(c Command) error {
 	if !r.Phase.Final() {
 		return m.abort(c)
 	}
+	if refusal := m.notUndoable(); refusal != nil {
+		return refusal
+	}
+	reason := byWhom("undone", c.Actor, c.Reason)
+	s.Stable, s.Previous = r.From, ""
+	s.KeepUntil = time.Time{}
+	m.weigh(m.allOn(r.From))
+	m.become(Aborted, c.Actor, reason, nil)
+	m.announce(AnnounceAborted, "all on %s; %s", r.From, reason)
+	return nil
+}
+
+// notUndoable says why the version before is not to be stable again; nil: it may.
+func (m *machine) notUndoable() error {
+	r, s := &m.Rollout, &m.Service
 	why, hint := "", ""
 	switch {
 	case r.Phase != Succeeded:
@@ -67,16 +82,10 @@ func (m *machine) undo(c Command) error {
 	case s.Previous != r.From || m.at.After(s.KeepUntil):
 		why, hint = r.From+" is not kept any more", "start a rollout to "+r.From+" instead"
 	}
-	if why != "" {
-		return &Refusal{Kind: Illegal, Text: fmt.Sprintf("cannot undo rollout %q: %s", r.ID, why), Hint: hint}
+	if why == "" {
+		return nil
 	}
-	reason := byWhom("undone", c.Actor, c.Reason)
-	s.Stable, s.Previous = r.From, ""
-	s.KeepUntil = time.Time{}
-	m.weigh(m.allOn(r.From))
-	m.become(Aborted, c.Actor, reason, nil)
-	m.announce(AnnounceAborted, "all on %s; %s", r.From, reason)
-	return nil
+	return &Refusal{Kind: Illegal, Text: fmt.Sprintf("cannot undo rollout %q: %s", r.ID, why), Hint: hint}
 }
 
 // pause keeps the weights and stops the stage time.

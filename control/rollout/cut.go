@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
@@ -13,6 +14,10 @@ import (
 // cutSeen makes the state say what a cut did.
 func (m *machine) cutSeen(c Cut) {
 	r := &m.Rollout
+	if c.Rollout == r.ID && r.Phase == Succeeded {
+		m.cutTooLate(c)
+		return
+	}
 	if r.Phase.Final() || c.Rollout != r.ID {
 		return
 	}
@@ -41,6 +46,27 @@ func (m *machine) cutSeen(c Cut) {
 		return
 	}
 	m.fallBack(RolledBack, AnnounceRolledBack, self, fmt.Sprintf("%s (cut by node %s)", c.Reason, c.Node), v)
+}
+
+// cutTooLate takes back a success that was written while a node found the
+// candidate bad, and before its cut reached etcd. Elapsed is the time since.
+func (m *machine) cutTooLate(c Cut) {
+	r, s := &m.Rollout, &m.Service
+	stale := c.Actor == "" && c.Generation < r.Generation
+	if stale || c.Version != r.To || m.elapsed > SharedWindow || m.notUndoable() != nil {
+		return
+	}
+	s.Stable, s.Previous, s.KeepUntil = r.From, "", time.Time{}
+	var v *analysis.Verdict
+	if c.Verdict.Kind != "" {
+		v = &c.Verdict
+	}
+	phase, kind, actor := RolledBack, AnnounceRolledBack, self
+	if c.Actor != "" {
+		phase, kind, actor = Aborted, AnnounceAborted, c.Actor
+	}
+	m.fallBack(phase, kind, actor, fmt.Sprintf("%s (cut by node %s as the rollout ended)", c.Reason, c.Node), v)
+	r.Held = nil // it had passed every stage: there is none to go back to
 }
 
 // cutOne gives the share of one of several candidates to stable.

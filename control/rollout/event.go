@@ -44,7 +44,9 @@ type SetWeights struct {
 	Weights map[string]configs.Weight // add up to configs.Whole; a version left out has none
 }
 
-// CutSeen is a cut that stands in the state, whichever node made it.
+// CutSeen is a cut that stands in the state, whichever node made it. For a
+// rollout that is over the elapsed time is that since its end: a success that a
+// cut missed by moments is taken back.
 type CutSeen struct {
 	At  time.Time
 	Cut Cut

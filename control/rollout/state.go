@@ -28,7 +28,9 @@ const (
 	Superseded  Phase = "superseded"  // another rollout took its place
 )
 
-// Final reports whether no event but a person's undo changes p again.
+// Final reports whether the rollout is over. Three events still change it: a
+// person's undo of a success, a cut that a success overtook, and stable breaking
+// the same rule just after a cut.
 func (p Phase) Final() bool {
 	switch p {
 	case Succeeded, RolledBack, Aborted, Failed, Superseded:
