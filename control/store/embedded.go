@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// embeddedQuota bounds etcd's file. A cluster of a thousand services is far below it.
-	embeddedQuota = 1 << 30
 	// embeddedStart bounds the start; 0.8 s is usual.
 	embeddedStart = 30 * time.Second
 	// embeddedStop bounds the end of a server that may have died of its disk holding its locks.
@@ -65,7 +63,9 @@ func embeddedConfig(dir string, t tuning, log *zap.Logger) *embed.Config {
 	cfg.EnableGRPCGateway = false
 	cfg.AutoCompactionMode = embed.CompactorModeRevision
 	cfg.AutoCompactionRetention = t.retention
-	cfg.QuotaBackendBytes = embeddedQuota
+	cfg.QuotaBackendBytes = t.quota
+	// Nobody else would ever give space back that compaction freed.
+	cfg.BootstrapDefragThresholdMegabytes = 64
 	cfg.InitialElectionTickAdvance = true
 	cfg.UnsafeNoFsync = t.noFsync
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)

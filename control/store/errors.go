@@ -13,7 +13,8 @@ var (
 	// serves its last copy. Repair the state directory and restart.
 	ErrReadOnly = errors.New("the state is read-only: the embedded etcd did not open, see the log")
 	// ErrFull means that etcd refuses writes because its space quota is used up.
-	// Compact and defragment it, or raise the quota; deletes still work.
+	// Compact and defragment it, or raise the quota; deletes still work. An
+	// embedded etcd is compacted and defragmented by a restart.
 	ErrFull = errors.New("etcd refuses writes: its space quota is used up")
 	// ErrNoLease is returned for an operation under the node's lease while the node has none.
 	ErrNoLease = errors.New("the node has no lease at present")

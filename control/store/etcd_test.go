@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,7 +19,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// childEtcd makes this test binary an etcd: "<dir> <client port>".
+// childEtcd makes this test binary an etcd in the directory named. Clients
+// reach it by a socket there: a port could be taken while the process is down.
 const childEtcd = "STORE_TEST_ETCD"
 
 // childOpen makes it a process that opens the store in the directory named.
@@ -40,11 +40,10 @@ func TestMain(m *testing.M) {
 
 // serveEtcd runs an etcd until the parent, who holds the other end of our
 // standard input, ends or kills us.
-func serveEtcd(arg string) {
-	dir, port, _ := strings.Cut(arg, " ")
+func serveEtcd(dir string) {
 	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir, cfg.UnsafeNoFsync = "external", dir, true
-	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:" + port}}
+	cfg.Name, cfg.Dir, cfg.UnsafeNoFsync = "external", filepath.Join(dir, "data"), true
+	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "sock")}}
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
 	cfg.ListenPeerUrls = []url.URL{}
 	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
@@ -63,34 +62,33 @@ func serveEtcd(arg string) {
 
 // etcdProcess is an etcd in a process of its own, to be killed and brought back.
 type etcdProcess struct {
-	t    *testing.T
-	dir  string
-	port string
-	cmd  *exec.Cmd
+	t   *testing.T
+	dir string
+	cmd *exec.Cmd
 	// life is held open while the process is to live.
 	life io.Closer
 }
 
 func startEtcd(t *testing.T) *etcdProcess {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not t.TempDir: the path of a socket has to be short.
+	dir, err := os.MkdirTemp("", "etcd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	e := &etcdProcess{t: t, dir: filepath.Join(t.TempDir(), "etcd"), port: port}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	e := &etcdProcess{t: t, dir: dir}
 	e.start()
 	t.Cleanup(e.kill)
 	return e
 }
 
-func (e *etcdProcess) endpoint() string { return "http://127.0.0.1:" + e.port }
+func (e *etcdProcess) endpoint() string { return "unix://" + e.dir + "/sock" }
 
 func (e *etcdProcess) start() {
 	e.t.Helper()
 	e.cmd = exec.Command(os.Args[0])
-	e.cmd.Env = append(os.Environ(), childEtcd+"="+e.dir+" "+e.port)
+	e.cmd.Env = append(os.Environ(), childEtcd+"="+e.dir)
 	e.cmd.Stderr = os.Stderr
 	life, err := e.cmd.StdinPipe()
 	if err != nil {
@@ -122,7 +120,7 @@ func (e *etcdProcess) kill() {
 
 func (e *etcdProcess) wipe() {
 	e.t.Helper()
-	if err := os.RemoveAll(e.dir); err != nil {
+	if err := os.RemoveAll(filepath.Join(e.dir, "data")); err != nil {
 		e.t.Fatal(err)
 	}
 }

@@ -220,7 +220,7 @@ func TestExternal_LeadershipPassesAndTheOldLeaderIsFencedOff(t *testing.T) {
 
 func TestExternal_OpensWithNothingThere(t *testing.T) {
 	t.Parallel()
-	e := &etcdProcess{t: t, port: "1"}
+	e := &etcdProcess{t: t, dir: filepath.Join(t.TempDir(), "nowhere")}
 	n := openNode(t, e.options("edge-1")).run()
 	if err := n.Cut("r1", "", []byte("errors")); err != nil {
 		t.Fatal(err)

@@ -64,6 +64,9 @@ type Status struct {
 	Source Source
 	// ReadOnly is true if the embedded etcd would not open and the store serves the disk copy until the process ends.
 	ReadOnly bool
-	// Err is why Connected is false; nil otherwise.
+	// Size and Quota are the bytes of etcd's database and its limit, as of the
+	// last minute; 0 while unknown. At the quota etcd refuses writes.
+	Size, Quota int64
+	// Err is why Connected is false; nil if it is true, and until the first attempt has failed.
 	Err error
 }

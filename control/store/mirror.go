@@ -24,6 +24,8 @@ type mirror struct {
 
 	connected bool
 	err       error
+	// size and quota are etcd's bytes.
+	size, quota int64
 	// fresh is when revision was last proven to be what etcd has.
 	fresh time.Time
 }
@@ -81,6 +83,8 @@ func (m *mirror) status(now time.Time) Status {
 		Revision:  m.revision,
 		Age:       now.Sub(m.fresh),
 		Source:    m.source,
+		Size:      m.size,
+		Quota:     m.quota,
 		Err:       m.err,
 	}
 }

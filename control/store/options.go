@@ -64,6 +64,8 @@ type tuning struct {
 	cutGrace time.Duration
 	// retention is how many revisions the embedded etcd keeps.
 	retention string
+	// quota is the space quota of the embedded etcd in bytes.
+	quota int64
 	// noFsync makes the embedded etcd fast and unsafe.
 	noFsync bool
 	// stopped stops everything about the lease, as SIGSTOP would.
@@ -85,6 +87,9 @@ func (t *tuning) fill() {
 	set(&t.firstLoad, 3*time.Second)
 	set(&t.diskEvery, time.Second)
 	set(&t.cutGrace, 500*time.Millisecond)
+	if t.quota == 0 {
+		t.quota = 1 << 30
+	}
 	if t.retention == "" {
 		t.retention = "1000"
 	}

@@ -85,7 +85,7 @@ func (s *Store) open(ctx context.Context) error {
 	s.embedded, err = startEmbedded(ctx, *s.opts.Embedded, s.opts.tuning, s.log)
 	if err == nil {
 		s.client = s.embedded.client
-		return s.dropOldLeader(ctx)
+		return s.settleEmbedded(ctx)
 	}
 	if errors.Is(err, ErrLocked) {
 		return err
@@ -98,11 +98,15 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-// dropOldLeader removes the leadership of this process's last life: an embedded
-// etcd has no other node, so nobody need wait for that lease to run out.
-func (s *Store) dropOldLeader(ctx context.Context) error {
+// settleEmbedded clears what the last life of this process left in etcd: a full
+// quota's alarm, and its leadership. An embedded etcd has no other node, so
+// nobody need wait for that lease to run out.
+func (s *Store) settleEmbedded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.tuning.callTimeout)
 	defer cancel()
+	if err := clearSpaceAlarm(ctx, s.client); err != nil {
+		return err
+	}
 	if _, err := s.client.Delete(ctx, s.key(LeaderKey)); err != nil {
 		return fmt.Errorf("cannot drop the old leader key: %w", err)
 	}

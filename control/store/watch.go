@@ -178,11 +178,16 @@ func (s *Store) probe(ctx context.Context, cluster uint64, failed chan<- error) 
 	tick := time.NewTicker(t.probeEvery)
 	defer tick.Stop()
 	var lag lag
+	var measured time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if time.Since(measured) > spaceEvery {
+			measured = time.Now()
+			s.measureSpace(ctx)
 		}
 		sent, known := time.Now(), s.mirror.known()
 		revision, err := s.probeOnce(ctx, cluster)
