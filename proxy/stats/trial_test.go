@@ -196,11 +196,11 @@ func TestTrial_NothingIsLostWhenTicksOpen(t *testing.T) {
 	r, trial := NewRecorder(1), NewTrial([]time.Duration{time.Millisecond}, false, nil)
 	r.Arm(trial)
 	var wrong atomic.Int32
-	const each = 4
+	const each = 60
 	n := uint64(inStep * each)
 	want := Outcomes{Started: n, Headed: n, Ended: n, Errors: n, ErrorsUnique: n}
 	want.Over[0], want.OverUnique[0] = n, n
-	lockstep(3*ringTicks, func(tick int) {
+	lockstep(ringTicks+200, func(tick int) {
 		at := int64(tick) * int64(TickLength)
 		for range each {
 			token := r.Begin(0, Split, at, -1)
