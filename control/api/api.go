@@ -91,7 +91,7 @@ func (a *API) config() huma.Config {
 				},
 			},
 		},
-		Formats:       map[string]huma.Format{"application/json": jsonFormat()},
+		Formats:       map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()}, // the short name serves +json
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{problemTransformer},
 
@@ -170,7 +170,6 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		Description:   r.description,
 		Tags:          []string{r.tag},
 		DefaultStatus: r.status,
-		RequestBody:   r.body,
 		MaxBodyBytes:  maxBody,
 		Metadata:      map[string]any{metaRole: r.role},
 		Responses:     r.responses,
@@ -199,6 +198,18 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		}
 		return nil, p
 	})
+	if r.body != nil {
+		// Only now: huma would decode and check the body by it, and knows no YAML.
+		described(a.huma.OpenAPI().Paths[r.path], r.method).RequestBody = r.body
+	}
+}
+
+// described is the description of one operation that takes a body.
+func described(path *huma.PathItem, method string) *huma.Operation {
+	if method == http.MethodPost {
+		return path.Post
+	}
+	return path.Put
 }
 
 // do carries out a command and waits until this node's View has it, so that a

@@ -9,8 +9,8 @@ import (
 // etag is the entity tag of a revision.
 func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
-// conditions are the preconditions of a change.
-type conditions struct {
+// Conditions are the preconditions of a change.
+type Conditions struct {
 	IfMatch     string `header:"If-Match" doc:"ETag of what the change was made from; a newer state is 412" example:"\"42\""`
 	IfNoneMatch string `header:"If-None-Match" doc:"* changes nothing that exists already"`
 }
@@ -22,7 +22,7 @@ const (
 
 // revision is the condition as commands carry it. present is the revision of
 // the object now, 0 if there is none.
-func (c conditions) revision(present int64) (int64, error) {
+func (c Conditions) revision(present int64) (int64, error) {
 	switch {
 	case c.IfNoneMatch == "*":
 		return absentRevision, nil

@@ -1,9 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
@@ -49,6 +53,7 @@ func (a *API) registerRollouts() {
 		register(a, route{
 			method: http.MethodPost, path: "/v1/rollouts/{id}/" + v.name, role: Operator, id: v.name + "-rollout", tag: "rollouts",
 			summary: v.summary, description: v.description,
+			body: &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Schema: a.schema(actBody{}, "Act")}}},
 		}, a.act(v.name))
 	}
 }
@@ -97,7 +102,8 @@ func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, err
 	return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
 }
 
-type rolloutID struct {
+// RolloutID is the path of a rollout.
+type RolloutID struct {
 	ID string `path:"id" doc:"Id of the rollout"`
 }
 
@@ -106,7 +112,7 @@ type oneRollout struct {
 	Body Rollout
 }
 
-func (a *API) getRollout(_ context.Context, in *rolloutID) (*oneRollout, error) {
+func (a *API) getRollout(_ context.Context, in *RolloutID) (*oneRollout, error) {
 	v, err := a.rollout(in.ID)
 	if err != nil {
 		return nil, err
@@ -127,7 +133,7 @@ type why struct {
 	Body Why
 }
 
-func (a *API) whyRollout(_ context.Context, in *rolloutID) (*why, error) {
+func (a *API) whyRollout(_ context.Context, in *RolloutID) (*why, error) {
 	v, err := a.rollout(in.ID)
 	if err != nil {
 		return nil, err
@@ -136,9 +142,9 @@ func (a *API) whyRollout(_ context.Context, in *rolloutID) (*why, error) {
 }
 
 type act struct {
-	rolloutID
-	conditions
-	Body *actBody `required:"false"`
+	RolloutID
+	Conditions
+	RawBody []byte
 }
 
 type actBody struct {
@@ -154,13 +160,11 @@ func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
 		if err != nil {
 			return nil, err
 		}
-		cmd := control.Act{ID: in.ID, Verb: name, Actor: actorOf(ctx)}
-		if in.Body != nil {
-			cmd.Reason, cmd.Full = in.Body.Reason, in.Body.Full
+		body, err := decodeAct(in.RawBody, name)
+		if err != nil {
+			return nil, err
 		}
-		if cmd.Full && name != "promote" {
-			return nil, problem(http.StatusUnprocessableEntity, "leave it out", "`full` belongs to promote, not to %s", name)
-		}
+		cmd := control.Act{ID: in.ID, Verb: name, Reason: body.Reason, Full: body.Full, Actor: actorOf(ctx)}
 		if name != "abort" {
 			if cmd.IfMatch, err = in.revision(v.ModRevision); err != nil {
 				return nil, err
@@ -176,6 +180,29 @@ func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
 		return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
 	}
 }
+
+// decodeAct reads the body of a verb, which may be left out.
+func decodeAct(data []byte, name string) (actBody, error) {
+	var body actBody
+	if len(bytes.TrimSpace(data)) == 0 {
+		return body, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil {
+		return body, problem(http.StatusUnprocessableEntity, `write {"reason": "…"}, or send no body`, "cannot read the body: %v", err)
+	}
+	if len(body.Reason) > maxReason {
+		return body, problem(http.StatusUnprocessableEntity, "say it shorter", "the reason has %d bytes; at most %d are kept", len(body.Reason), maxReason)
+	}
+	if body.Full && name != "promote" {
+		return body, problem(http.StatusUnprocessableEntity, "leave it out", "`full` belongs to promote, not to %s", name)
+	}
+	return body, nil
+}
+
+// maxReason bounds what a person may write into the history.
+const maxReason = 500
 
 // withAllowed adds the verbs to a conflict that names none.
 func withAllowed(err error, allowed []string) error {

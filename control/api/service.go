@@ -118,7 +118,8 @@ func (a *API) registerServices() {
 
 type none struct{}
 
-type serviceName struct {
+// ServiceName is the path of a service.
+type ServiceName struct {
 	Name string `path:"name" doc:"Name of the service" example:"shop"`
 }
 
@@ -140,7 +141,7 @@ type service struct {
 	Body Service
 }
 
-func (a *API) getService(_ context.Context, in *serviceName) (*service, error) {
+func (a *API) getService(_ context.Context, in *ServiceName) (*service, error) {
 	v, err := a.service(in.Name)
 	if err != nil {
 		return nil, err
@@ -157,8 +158,8 @@ func (a *API) service(name string) (*control.ServiceView, error) {
 }
 
 type putService struct {
-	serviceName
-	conditions
+	ServiceName
+	Conditions
 	DryRun       bool   `query:"dry_run" doc:"Only say what would change"`
 	ResetWeights bool   `query:"reset_weights" doc:"Take stable and weights from the document"`
 	ContentType  string `header:"Content-Type" hidden:"true"`
@@ -191,8 +192,8 @@ func (a *API) documentRevision(name string) int64 {
 }
 
 type deleteService struct {
-	serviceName
-	conditions
+	ServiceName
+	Conditions
 }
 
 func (a *API) deleteService(ctx context.Context, in *deleteService) (*changed, error) {

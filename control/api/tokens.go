@@ -124,7 +124,8 @@ func (t *Tokens) reload() error {
 func parseTokens(data []byte) ([]token, error) {
 	var file tokensFile
 	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
-		return nil, err
+		// Without the source, which holds the tokens.
+		return nil, errors.New(yaml.FormatError(err, false, false))
 	}
 	if len(file.Tokens) == 0 {
 		return nil, errors.New("it holds no tokens; write `tokens: [{name: …, role: admin, token: …}]`")

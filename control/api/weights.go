@@ -45,7 +45,7 @@ type weights struct {
 	Body map[string]configs.Weight
 }
 
-func (a *API) getWeights(_ context.Context, in *serviceName) (*weights, error) {
+func (a *API) getWeights(_ context.Context, in *ServiceName) (*weights, error) {
 	v, err := a.service(in.Name)
 	if err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func (a *API) getWeights(_ context.Context, in *serviceName) (*weights, error) {
 }
 
 type putWeights struct {
-	serviceName
-	conditions
+	ServiceName
+	Conditions
 	Wait    string `query:"wait" enum:"applied" doc:"Answer when every live node has applied the change"`
 	RawBody []byte
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) newDeleteCommand() *cobra.Command {
+	var ifMatch string
+	cmd := &cobra.Command{
+		Use:   "delete service NAME",
+		Short: "Delete a service",
+		Long: `delete removes a service: its routes answer 404 from then on. It is refused
+while a rollout of the service is in force.`,
+		Example:   `  weir delete service shop`,
+		Args:      cobra.ExactArgs(2),
+		ValidArgs: []string{"service"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, err := kindOf(args[0])
+			if err != nil {
+				return err
+			}
+			switch kind {
+			case "services":
+			case "rollouts":
+				return usagef("a rollout cannot be deleted; end it with `weir rollout abort %s`", args[1])
+			case "nodes":
+				return usagef("a node cannot be deleted; it leaves when its process ends")
+			default:
+				return fmt.Errorf("not built yet: %s", kind)
+			}
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			a, err := client.do(cmd.Context(), call{method: http.MethodDelete, path: servicePath(args[1]), ifMatch: ifMatch})
+			if err != nil {
+				return err
+			}
+			return c.printResult(a)
+		},
+	}
+	cmd.Flags().StringVar(&ifMatch, "if-match", "", "revision of the document that you saw; a newer one is refused")
+	return cmd
+}

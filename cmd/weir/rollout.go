@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirproxy/weir/control/api"
+)
+
+func (c *cli) newRolloutCommand() *cobra.Command {
+	cmd := group("rollout", "Start, watch, steer and explain rollouts",
+		c.newRolloutStartCommand(),
+		c.newRolloutListCommand(),
+		c.newRolloutStatusCommand(),
+		c.newRolloutWatchCommand(),
+		c.newRolloutWhyCommand(),
+		c.newRolloutHistoryCommand(),
+	)
+	cmd.AddCommand(c.newRolloutVerbCommands()...)
+	cmd.Long = `A rollout is one attempt to make a candidate the stable version. Where an id is
+wanted, the name of a service stands for its rollout in force, or its last one.`
+	cmd.Example = `  weir rollout start -f canary.yaml --wait
+  weir rollout status shop
+  weir rollout abort shop --reason "checkout is slow"
+  weir rollout why shop`
+	return cmd
+}
+
+// resolve finds a rollout by its id, or by the name of its service.
+func (c *client) resolve(ctx context.Context, name string) (*api.Rollout, *answer, error) {
+	var r api.Rollout
+	a, err := c.get(ctx, rolloutPath(name), &r)
+	if err == nil {
+		return &r, a, nil
+	}
+	var refused *refusedError
+	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
+		return nil, nil, err
+	}
+	var list []api.Rollout
+	if _, err := c.get(ctx, "/v1/rollouts?service="+url.QueryEscape(name), &list); err != nil {
+		return nil, nil, err
+	}
+	if len(list) == 0 {
+		return nil, nil, fmt.Errorf("there is no rollout %q, nor one of a service of that name\n  hint: `weir rollout list` shows what there is", name)
+	}
+	chosen := list[0] // the newest
+	for _, one := range list {
+		if one.InForce {
+			chosen = one
+			break
+		}
+	}
+	a, err = c.get(ctx, rolloutPath(chosen.ID), &r)
+	return &r, a, err
+}
+
+func (c *cli) newRolloutListCommand() *cobra.Command {
+	var service, phase string
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List rollouts, newest first",
+		Example: `  weir rollout list
+  weir rollout list --service shop --phase rolled_back -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			query := url.Values{}
+			for name, value := range map[string]string{"service": service, "phase": phase} {
+				if value != "" {
+					query.Set(name, value)
+				}
+			}
+			return c.listRollouts(cmd.Context(), client, query.Encode())
+		},
+	}
+	cmd.Flags().StringVar(&service, "service", "", "only this service's")
+	cmd.Flags().StringVar(&phase, "phase", "", "only in this phase, such as progressing or rolled_back")
+	return cmd
+}
+
+func (c *cli) newRolloutHistoryCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "history SERVICE",
+		Short:   "List the rollouts of a service, newest first",
+		Example: `  weir rollout history shop`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return c.listRollouts(cmd.Context(), client, "service="+url.QueryEscape(args[0]))
+		},
+	}
+}
+
+func (c *cli) listRollouts(ctx context.Context, client *client, query string) error {
+	path := "/v1/rollouts"
+	if query != "" {
+		path += "?" + query
+	}
+	var list []api.Rollout
+	a, err := client.get(ctx, path, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(a, func(w io.Writer) error {
+		if len(list) == 0 {
+			fmt.Fprintln(w, "There are no rollouts. Start one with `weir rollout start -f FILE`.")
+			return nil
+		}
+		t := newTable(w, "ID", "SERVICE", "STRATEGY", "FROM", "TO", "PHASE", "STAGE", "WEIGHT", "STARTED", "REASON")
+		for _, r := range list {
+			t.row(r.ID, r.Service, r.Strategy, r.From, r.To, string(r.Phase), stageText(&r),
+				r.Weights[r.To].String(), ago(r.StartedAt), orDash(shorten(r.Reason, 60)))
+		}
+		return t.end()
+	})
+}
+
+// shorten cuts a text for a cell.
+func shorten(s string, most int) string {
+	runes := []rune(strings.ReplaceAll(s, "\t", " "))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most-1]) + "…"
+}
+
+// stageText is where a rollout stands in its plan, counted from 1.
+func stageText(r *api.Rollout) string {
+	switch {
+	case r.Stages == 0:
+		return "-"
+	case r.Stage < 0:
+		return fmt.Sprintf("0/%d", r.Stages)
+	}
+	return fmt.Sprintf("%d/%d", min(r.Stage+1, r.Stages), r.Stages)
+}
+
+func (c *cli) newRolloutStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "status ID|SERVICE",
+		Short:   "Show where a rollout stands",
+		Example: `  weir rollout status shop`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return c.rolloutStatus(cmd.Context(), client, args[0])
+		},
+	}
+}
+
+func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) error {
+	r, a, err := client.resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	return c.print(a, func(w io.Writer) error {
+		fmt.Fprintf(w, "%s: %s of %s, %s -> %s\n\n", r.ID, r.Strategy, r.Service, r.From, r.To)
+		t := newTable(w)
+		t.row("  phase", phaseText(r))
+		if r.Stages > 0 {
+			t.row("  stage", stageLine(r))
+		}
+		t.row("  weights", weightsText(r.Weights))
+		t.row("  verdict", orDash(string(r.Verdict)))
+		if r.Reason != "" {
+			t.row("  reason", r.Reason)
+		}
+		t.row("  started", startedText(r))
+		if len(r.Allowed) > 0 {
+			t.row("  verbs now", strings.Join(r.Allowed, ", "))
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+		if len(r.Rules) > 0 {
+			fmt.Fprintln(w)
+			return writeRules(w, r, r.Rules)
+		}
+		return nil
+	})
+}
+
+// phaseText says what a rollout does in words.
+func phaseText(r *api.Rollout) string {
+	if r.WaitingFor != "" {
+		return fmt.Sprintf("%s, waiting for %s", r.Phase, r.WaitingFor)
+	}
+	return string(r.Phase)
+}
+
+// stageLine is a rollout's stage with its time.
+func stageLine(r *api.Rollout) string {
+	text := stageText(r)
+	if r.StageName != "" && r.StageName != fmt.Sprint(r.Stage+1) {
+		text += " " + r.StageName
+	}
+	if r.InForce && r.Stage >= 0 && r.Stage < r.Stages {
+		text += ", " + span(seconds(r.StageElapsed))
+		if r.StageLength > 0 {
+			text += " of " + span(seconds(r.StageLength))
+		}
+	}
+	return text
+}
+
+func startedText(r *api.Rollout) string {
+	text := fmt.Sprintf("%s, %s", clock(r.StartedAt), ago(r.StartedAt))
+	if r.Actor != "" {
+		text += ", by " + r.Actor
+	}
+	if r.EndedAt != nil {
+		text += fmt.Sprintf("; ended %s, after %s", clock(*r.EndedAt), span(r.EndedAt.Sub(r.StartedAt).Round(time.Millisecond)))
+	}
+	return text
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// verbCommand is one verb on a rollout.
+type verbCommand struct{ verb, short, long string }
+
+func verbCommands() []verbCommand {
+	return []verbCommand{
+		{"promote", "Go to the next stage now",
+			"promote ends the stage and begins the next. From the last stage the candidate\nbecomes stable; with --full it does so from any stage."},
+		{"pause", "Hold the weights",
+			"pause holds weights and stage time. The judge goes on: a candidate that turns bad\nis still put back."},
+		{"resume", "Go on after a pause", "resume goes on with the stage where it stood."},
+		{"approve", "Open a gate that waits for approval", "approve is not built yet."},
+		{"abort", "Put all traffic back on stable",
+			"abort puts all traffic back on the stable version, in one step, whatever the\nrollout does. No If-Match, no leader and no judge can delay it."},
+		{"undo", "Return to the version that was stable before",
+			"undo returns from a rollout that succeeded to the version that was stable before\nit, as long as that is kept. A rollout that has not ended is aborted."},
+		{"retry", "Start the same plan again", "retry starts a new rollout with the plan of one that ended."},
+	}
+}
+
+type verbFlags struct {
+	reason  string
+	ifMatch string
+	full    bool
+}
+
+func (c *cli) newRolloutVerbCommands() []*cobra.Command {
+	var all []*cobra.Command
+	for _, v := range verbCommands() {
+		all = append(all, c.newRolloutVerbCommand(v))
+	}
+	return all
+}
+
+func (c *cli) newRolloutVerbCommand(v verbCommand) *cobra.Command {
+	var f verbFlags
+	cmd := &cobra.Command{
+		Use:     v.verb + " ID|SERVICE",
+		Short:   v.short,
+		Long:    v.long,
+		Example: "  weir rollout " + v.verb + " shop",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return c.act(cmd.Context(), client, v.verb, args[0], f)
+		},
+	}
+	cmd.Flags().StringVar(&f.reason, "reason", "", "why; the history shows it")
+	if v.verb != "abort" {
+		cmd.Flags().StringVar(&f.ifMatch, "if-match", "", "revision of the rollout that you saw; a newer one is refused")
+	}
+	if v.verb == "promote" {
+		cmd.Flags().BoolVar(&f.full, "full", false, "to 100 % at once")
+		cmd.Example += "\n  weir rollout promote shop --full"
+	}
+	return cmd
+}
+
+func (c *cli) act(ctx context.Context, client *client, verb, name string, f verbFlags) error {
+	r, _, err := client.resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{}
+	if f.reason != "" {
+		body["reason"] = f.reason
+	}
+	if f.full {
+		body["full"] = true
+	}
+	a, err := client.do(ctx, call{method: http.MethodPost, path: rolloutPath(r.ID) + "/" + verb, body: body, ifMatch: f.ifMatch})
+	if err != nil {
+		return err
+	}
+	return c.printResult(a)
+}
