@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -119,6 +120,13 @@ func TestReadNode_TakesOneNode(t *testing.T) {
 	f(node+"control: {address: 0.0.0.0:9797}\n", "set control.tokens to a file of tokens, or listen on 127.0.0.1")
 	if _, err := ReadNode(filepath.Join(t.TempDir(), "absent.yaml")); err == nil || !strings.Contains(err.Error(), "cannot read node file") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestNode_TrustedPrefixesTakeNetworksAndAddresses(t *testing.T) {
+	n := Node{TrustedProxies: []string{"10.1.2.3/8", "127.0.0.1", "::1", "fd00::/8"}}
+	if got, want := fmt.Sprint(n.TrustedPrefixes()), "[10.0.0.0/8 127.0.0.1/32 ::1/128 fd00::/8]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

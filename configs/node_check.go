@@ -57,6 +57,20 @@ func (n *Node) ResolvePaths(folder string) {
 	}
 }
 
+// TrustedPrefixes are the networks of TrustedProxies; a single address is a
+// network of its own. What Validate would refuse is left out.
+func (n *Node) TrustedPrefixes() []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, network := range n.TrustedProxies {
+		if prefix, err := netip.ParsePrefix(network); err == nil {
+			prefixes = append(prefixes, prefix.Masked())
+		} else if address, err := netip.ParseAddr(network); err == nil {
+			prefixes = append(prefixes, netip.PrefixFrom(address, address.BitLen()))
+		}
+	}
+	return prefixes
+}
+
 // Validate returns all problems of n. Paths are canonical and without places:
 // Document.Locate adds them. It does not change n, and takes zero for a default.
 // It opens no file.
