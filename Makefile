@@ -1,0 +1,65 @@
+# Everything a change needs. Tools come through the Go module proxy at the
+# versions named here; nothing else is installed.
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+RACE        ?= -race
+BIN         := bin/weir
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo-once test race check fuzz-short e2e bench bench-rollback bench-drain bench-judge clean need-go need-cc
+
+help: ## say what each target does
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+need-go:
+	@command -v $(GO) >/dev/null || { echo "weir needs Go 1.26 or newer: https://go.dev/dl"; exit 1; }
+
+need-cc:
+	@command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc, or run the target with RACE="; exit 1; }
+
+build: need-go ## build the binary into bin/weir
+	$(GO) build -trimpath -o $(BIN) ./cmd/weir
+
+run: build ## watch a canary turn bad and be put back (Ctrl-C ends it)
+	$(BIN) demo
+
+demo-once: build ## the same story once; fails if it did not go as told
+	$(BIN) demo --once
+
+test: need-go ## all tests but the long proofs; under five minutes on two cores
+	$(GO) test -shuffle=on ./...
+
+race: need-go need-cc ## the same with the race detector
+	$(GO) test $(RACE) -shuffle=on ./...
+
+check: need-go ## formatting, vet, linter, tidy modules
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt wants: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) -checks 'all,-ST1000,-ST1003,-ST1005' ./...
+
+fuzz-short: need-go ## each fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+e2e: build ## the real binary with real upstream processes, traffic and etcd
+	WEIR_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags e2e -timeout 20m ./bench/e2e/...
+
+bench: need-go ## micro-benchmarks beside their bars
+	$(GO) test -run '^$$' -bench . -benchmem ./analysis/... ./proxy/...
+	$(GO) test -count=1 -run 'Mallocs' -v ./proxy/
+
+bench-judge: need-go ## simulate the judge's bars in full (up to 10 minutes)
+	$(GO) run ./bench/judge
+
+bench-rollback: build ## fault to last candidate request, 20 runs, with the distribution
+	$(GO) run ./bench/rollback -weir $(BIN)
+
+bench-drain: build ## SIGTERM under 64 busy clients, 20 runs
+	$(GO) run ./bench/drain -weir $(BIN)
+
+clean: ## remove what was built
+	rm -rf bin
