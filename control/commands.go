@@ -65,6 +65,11 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 	if problems := configs.UnbuiltRollout(&cmd.Plan); len(problems) > 0 {
 		return plan{}, &Error{Kind: NotBuilt, Text: "this plan needs what is not built yet", Hint: "leave it out for now", Problems: texts(problems)}
 	}
+	served := doc.value
+	served.Stable, served.Versions = state.value.Stable, state.value.Merge(doc.value)
+	if problems := cmd.Plan.ValidateAgainst(&served); len(problems) > 0 {
+		return plan{}, &Error{Kind: Invalid, Text: fmt.Sprintf("the plan does not fit service %q", cmd.Plan.Service), Problems: texts(problems)}
+	}
 	if current, ok := c.mirror.inForce(cmd.Plan.Service); ok {
 		if current.Strategy != configs.StrategyManual {
 			return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),

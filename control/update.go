@@ -46,6 +46,7 @@ func (c *Controller) update(u store.Update, now time.Time) {
 		c.publish()
 		c.dropCuts()
 	}
+	c.stepCuts(ch.cuts, now)
 	for _, id := range ch.rollouts {
 		if !first {
 			c.tell(before[id], c.mirror.rollouts[id].value, now)
@@ -56,6 +57,17 @@ func (c *Controller) update(u store.Update, now time.Time) {
 	}
 	c.announce(now)
 	c.wake()
+}
+
+// stepCuts answers new cuts at once instead of at the next look.
+func (c *Controller) stepCuts(ids []string, now time.Time) {
+	fence, leading := c.opts.Store.Leader()
+	for _, id := range ids {
+		t := c.trials[id]
+		if pair, ok := c.mirror.pair(id); ok && leading && t != nil && t.ended.IsZero() {
+			c.step(t, pair, now, fence)
+		}
+	}
 }
 
 // reportBad logs every stored value that cannot be read, once.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,13 +65,9 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
-	trusted, err := prefixes(config.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
 	options := proxy.Options{
-		TrustedProxies: trusted, DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(), AccessLog: access,
+		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(), AccessLog: access,
 	}
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
@@ -307,22 +302,6 @@ func storeOptions(config *configs.Node) store.Options {
 	o.Embedded = &store.Embedded{Dir: config.State.Embedded.Dir}
 	o.Cache = ""
 	return o
-}
-
-func prefixes(networks []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, text := range networks {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			a, errAddr := netip.ParseAddr(text)
-			if errAddr != nil {
-				return nil, fmt.Errorf("cannot trust proxies of %q: %w", text, err)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		out = append(out, p)
-	}
-	return out, nil
 }
 
 func addresses(listeners []net.Listener) []string {
