@@ -105,28 +105,39 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 	if h.Delta == 0 && h.Rho == 1 {
 		return (nc*a + ns*b) / (nc + ns)
 	}
-	x := min(max((nc*(a-h.Delta)/h.Rho+ns*b)/(nc+ns), lo), hi)
-	// Newton on the derivative, which rises from lo to hi, with bisection where
-	// it would leave the bracket. Its decrement g*g/slope bounds by how much the
-	// factor could grow under the null; one more step squares it.
+	// The derivative of the entropy along the line, times what keeps it from being
+	// a polynomial: nc*rho*(A-a)*x*(1-x) + ns*(x-b)*A*(1-A) with A = delta+rho*x.
+	// It has the derivative's sign and its one root between lo and hi.
+	d, r := h.Delta, h.Rho
+	c0 := -ns * b * d * (1 - d)
+	c1 := nc*r*(d-a) + ns*(d*(1-d)-b*r*(1-2*d))
+	c2 := nc*r*(r-d+a) + ns*(r*(1-2*d)+b*r*r)
+	c3 := -r * r * (nc + ns)
+
+	// Start where the two entropies would meet if they were parabolas, then do
+	// Newton, with bisection where it would leave the bracket. The decrement
+	// bounds by how much the factor could grow under the null; one more step
+	// squares it.
+	null := d + r*b
+	wc, ws := nc*r*r*b*(1-b), ns*null*(1-null)
+	x := min(max((wc*(a-d)/r+ws*b)/(wc+ws), lo), hi)
 	for range 60 {
-		null := h.Delta + h.Rho*x
-		va, vb := null*(1-null), x*(1-x)
-		g := nc*h.Rho*(null-a)/va + ns*(x-b)/vb
+		g := c0 + x*(c1+x*(c2+x*c3))
+		slope := c1 + x*(2*c2+x*3*c3)
 		if g > 0 {
 			hi = x
 		} else {
 			lo = x
 		}
-		slope := nc*h.Rho*h.Rho*(null*null-2*a*null+a)/(va*va) + ns*(x*x-2*b*x+b)/(vb*vb)
 		next := x - g/slope
+		null = d + r*x
+		if g*g <= 1e-10*slope*null*(1-null)*x*(1-x) {
+			return next
+		}
 		if !(next > lo && next < hi) {
 			next = (lo + hi) / 2
 		}
 		x = next
-		if g*g <= 1e-10*slope {
-			return x
-		}
 	}
 	return x
 }

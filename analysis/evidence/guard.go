@@ -10,13 +10,10 @@ const (
 	burstTime   = 400 * time.Millisecond
 	burstBlocks = 5
 
-	// A block is hot when a bet at least doubles in it. Hot blocks with no longer
-	// pause than quietBlocks make one run.
-	hotFactor   = 2
-	quietBlocks = 10
-	// othersNeeded is how many hot blocks of a run must lie outside its hottest
-	// burst. A stray error or two may happen to be near it.
-	othersNeeded = 3
+	// Hot blocks with no longer pause than quietBlocks make one run, of which so
+	// many must lie outside its hottest burst.
+	quietBlocks  = 10
+	othersNeeded = 1
 
 	// climbFrom is the evidence below which nothing is suspected, and by how much
 	// what does not stem from a burst must have grown to be suspicion of its own.
@@ -24,7 +21,8 @@ const (
 )
 
 // Guard keeps one burst of bad requests from deciding alone. It only ever holds
-// a decision back, so that it needs no proof.
+// a decision back, so that it needs no proof. A block is hot when its best bet
+// grows as much as it may, which a stray error or two in it seldom do.
 type Guard struct {
 	Steps [burstBlocks]Step `json:"steps"` // the last blocks
 	Next  int               `json:"next"`  // of Steps
@@ -50,7 +48,7 @@ func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
 	if before < climbFrom {
 		g.Before, g.Peak = before, 1
 	}
-	if growth >= hotFactor {
+	if growth >= maxFactor {
 		if g.Quiet > quietBlocks {
 			g.Hot, g.Most = 0, 0
 		}
@@ -66,7 +64,7 @@ func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
 	for _, s := range g.Steps {
 		if s.Growth > 0 && opened-s.At < burstTime {
 			product *= max(s.Growth, 1)
-			if s.Growth >= hotFactor {
+			if s.Growth >= maxFactor {
 				hot++
 			}
 		}

@@ -274,13 +274,14 @@ func chronic(runs int, perSecond float64) row {
 	return falseRate("A1", fmt.Sprintf(".5-1 %% of users always fail, sticky, 30 min, %g rps: put back", perSecond), failed)
 }
 
-// slowerFailures is a world of the amendments: failures of a shared outage end a
-// second later on one side.
+// slowerFailures is a world of the amendments, for the error rule: failures of a
+// shared outage end a second later on one side. A rule on latency would rightly
+// see them.
 func slowerFailures(runs, side int) row {
 	const healthy = 30 * time.Second
 	failed := repeat(runs, func(run int) bool {
 		r := source(1100+side, run)
-		t := newTrial(contractRules(time.Hour))
+		t := newTrial(errorRule("error_rate > 1%"))
 		traffic := newCrowd(950, 50, func(_ int, at time.Duration) float64 {
 			if at >= healthy && at < healthy+5*time.Second {
 				return .5

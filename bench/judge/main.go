@@ -61,7 +61,10 @@ func suite() []scene {
 	scenes := []scene{
 		{"time to the verdict", func() []row { return timeToVerdictRows(300) }},
 		{"bursts", func() []row {
-			return []row{burst(300, 50, 15*time.Second), burst(300, 500, 15*time.Second), burst(300, 50, time.Second)}
+			return []row{
+				burst(300, 50, 15*time.Second, .001), burst(300, 500, 15*time.Second, .001),
+				burst(300, 50, time.Second, 0), burst(300, 500, time.Second, 0),
+			}
 		}},
 	}
 	for _, share := range []float64{.01, .001} {

@@ -1,0 +1,187 @@
+package analysis
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseCondition_ReadsWhatOperatorsWrite(t *testing.T) {
+	f := func(text string, want Condition, canonical string) {
+		t.Helper()
+		got, err := ParseCondition(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Fatalf("%q is %+v, want %+v", text, got, want)
+		}
+		if got.String() != canonical {
+			t.Fatalf("%q is spelt %q, want %q", text, got, canonical)
+		}
+		again, err := ParseCondition(got.String())
+		if err != nil || again != got {
+			t.Fatalf("%q does not parse to itself: %+v, %v", got, again, err)
+		}
+	}
+	f("error_rate > 1%", Condition{Metric: ErrorRate, Rate: 10_000}, "error_rate > 1%")
+	f("error_rate<0.1%", Condition{Metric: ErrorRate, Rate: 1000, Below: true}, "error_rate < 0.1%")
+	f(" error_rate  >\t1.50% ", Condition{Metric: ErrorRate, Rate: 15_000}, "error_rate > 1.5%")
+	f("error_rate > 0.0001%", Condition{Metric: ErrorRate, Rate: 1}, "error_rate > 0.0001%")
+	f("error_rate > 99.9999%", Condition{Metric: ErrorRate, Rate: 999_999}, "error_rate > 99.9999%")
+	f("client_error_rate > 5%", Condition{Metric: ClientErrorRate, Rate: 50_000}, "client_error_rate > 5%")
+	f("latency_p99 > 200ms", Condition{Metric: LatencyQuantile, Percentile: 990, Latency: 200 * time.Millisecond}, "latency_p99 > 200ms")
+	f("p99_latency > 500ms", Condition{Metric: LatencyQuantile, Percentile: 990, Latency: 500 * time.Millisecond}, "latency_p99 > 500ms")
+	f("p99.9_latency < 1.5s", Condition{Metric: LatencyQuantile, Percentile: 999, Latency: 1500 * time.Millisecond, Below: true}, "latency_p99.9 < 1.5s")
+	f("latency_p50 < 1m0s", Condition{Metric: LatencyQuantile, Percentile: 500, Latency: time.Minute, Below: true}, "latency_p50 < 1m")
+	f("latency_p99 > 275s", Condition{Metric: LatencyQuantile, Percentile: 990, Latency: 275 * time.Second}, "latency_p99 > 4m35s")
+	f("error_rate < 1.5x baseline", Condition{Metric: ErrorRate, Times: 1500, Below: true}, "error_rate < 1.5x baseline")
+	f("latency_p99 < 1.2x baseline", Condition{Metric: LatencyQuantile, Percentile: 990, Times: 1200, Below: true}, "latency_p99 < 1.2x baseline")
+	f("health_check == failing", Condition{Metric: HealthCheck}, "health_check == failing")
+	f("smoke_test == failing", Condition{Metric: SmokeTest}, "smoke_test == failing")
+}
+
+func TestParseCondition_SaysWhatIsWrongWhereAndWhatToWrite(t *testing.T) {
+	f := func(text string, offset int, problem, remedy string) {
+		t.Helper()
+		_, err := ParseCondition(text)
+		var bad *ConditionError
+		if !errors.As(err, &bad) {
+			t.Fatalf("%q: no ConditionError but %v", text, err)
+		}
+		if bad.Offset != offset || !strings.Contains(bad.Problem, problem) || !strings.Contains(bad.Remedy, remedy) {
+			t.Fatalf("%q: byte %d: %s; %s\nwant byte %d, %q and %q", text, bad.Offset, bad.Problem, bad.Remedy, offset, problem, remedy)
+		}
+		if !strings.HasPrefix(err.Error(), "cannot parse condition ") {
+			t.Fatalf("%q: %v", text, err)
+		}
+	}
+	f("", 0, "metric is missing", "error_rate")
+	f("eror_rate > 1%", 0, `no metric "eror_rate"`, "error_rate")
+	f("cpu > 80%", 0, `no metric "cpu"`, "error_rate")
+	f("error_rate", 10, "no comparison", `">"`)
+	f("error_rate 1%", 11, "no comparison", `">"`)
+	f("error_rate >= 1%", 11, `">="`, `">"`)
+	f("error_rate == 1%", 11, `"=="`, `">"`)
+	f("error_rate >", 12, "limit is missing", "0.1%")
+	f("error_rate > 1", 13, "no unit", "0.1%")
+	f("error_rate > 0.01", 13, "no unit", "0.1%")
+	f("error_rate > 200ms", 13, "no unit", "percentage")
+	f("error_rate > 0%", 13, "fail every version", "0.1%")
+	f("error_rate > 0.000%", 13, "fail every version", "0.1%")
+	f("error_rate > 100%", 13, "never breaks", "under 100%")
+	f("error_rate > 101%", 13, "never breaks", "under 100%")
+	f("error_rate > 99999999999999999999%", 13, "too large", "0.1%")
+	f("error_rate > -1%", 13, "negative", "0.1%")
+	f("error_rate > 1e1%", 13, "plain decimal", "0.1%")
+	f("error_rate > .%", 13, "plain decimal", "0.1%")
+	f("error_rate > NaN%", 13, "plain decimal", "0.1%")
+	f("error_rate > 0.00001%", 13, "more than 4 decimals", "0.1%")
+	f("error_rate > 1% for 5m", 16, `"for 5m" follows`, "one condition")
+	f("latency_p0 > 1s", 9, "out of range", "p50 to p99.9")
+	f("latency_p49.9 > 1s", 9, "out of range", "p50 to p99.9")
+	f("latency_p100 > 1s", 9, "out of range", "p50 to p99.9")
+	f("p100_latency > 1s", 1, "out of range", "p50 to p99.9")
+	f("latency_p99.99 > 1s", 9, "more than 1 decimals", "latency_p99")
+	f("latency_p > 1s", 9, "no percentile", "latency_p99")
+	f("latency_pxx > 1s", 9, "no percentile", "latency_p99")
+	f("latency_p99 >", 13, "limit is missing", "200ms")
+	f("latency_p99 > 200", 14, "no unit", "200ms")
+	f("latency_p99 > 1%", 14, "no duration", "200ms")
+	f("latency_p99 > -5ms", 14, "negative", "200ms")
+	f("latency_p99 > 0s", 14, "fail every version", "200ms")
+	f("latency_p99 > 5ns", 14, "too short", "1us")
+	f("latency_p99 > 276s", 14, "longer than", "4m35s")
+	f("error_rate < 0.5x baseline", 13, "equals stable", "1x baseline")
+	f("error_rate < 2x", 15, "of the baseline", "2x baseline")
+	f("error_rate < 2x stable", 16, `not of "stable"`, "2x baseline")
+	f("error_rate < 5000x baseline", 13, "never breaks", "1000x")
+	f("health_check > 3", 13, `not ">"`, "health_check == failing")
+	f("health_check == passing", 16, `"passing" is no state`, "health_check == failing")
+	f("health_check == failing!", 23, `"!" follows`, "one condition")
+	f("smoke_test", 10, `compared with "=="`, "smoke_test == failing")
+}
+
+func TestCondition_SharesOfBadRequests(t *testing.T) {
+	f := func(text string, want float64) {
+		t.Helper()
+		if got := condition(t, text).Share(); got != want {
+			t.Fatalf("%q allows %g, want %g", text, got, want)
+		}
+	}
+	f("error_rate > 1%", .01)
+	f("latency_p99 > 1s", .01)
+	f("latency_p50 > 1s", .5)
+	f("latency_p99.9 > 1s", .001)
+	f("error_rate < 2x baseline", 0)
+	f("health_check == failing", 0)
+}
+
+func TestCondition_WhatIsNotBuiltSaysSo(t *testing.T) {
+	f := func(text string, built bool) {
+		t.Helper()
+		err := condition(t, text).Built()
+		if (err == nil) != built || err != nil && !strings.HasPrefix(err.Error(), "not built yet: ") {
+			t.Fatalf("%q: %v", text, err)
+		}
+	}
+	f("error_rate > 1%", true)
+	f("latency_p95 < 1s", true)
+	f("health_check == failing", true)
+	f("smoke_test == failing", false)
+	f("client_error_rate > 1%", false)
+	f("error_rate < 1.5x baseline", false)
+	f("latency_p99 < 1.2x baseline", false)
+}
+
+func TestCondition_IsAStringInJSON(t *testing.T) {
+	var r Rule
+	if err := json.Unmarshal([]byte(`{"condition": "p99_latency > 500ms"}`), &r); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(r.Condition)
+	if err != nil || string(data) != `"latency_p99 \u003e 500ms"` {
+		t.Fatalf("%s, %v", data, err)
+	}
+	before := r.Condition
+	if err := r.Condition.UnmarshalText([]byte("nonsense")); err == nil || r.Condition != before {
+		t.Fatal("a bad text changed the condition")
+	}
+}
+
+func FuzzParseCondition(f *testing.F) {
+	for _, seed := range []string{
+		"error_rate > 1%", "error_rate < 0.1%", "latency_p99 > 200ms", "p99.9_latency > 1.5s", "error_rate < 1.5x baseline",
+		"health_check == failing", "smoke_test == failing", "latency_p > 1", "error_rate > 99999999999%", "\xff > 1%", "error_rate > 1%\x00",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseCondition(text)
+		if err != nil {
+			var bad *ConditionError
+			if !errors.As(err, &bad) || bad.Offset < 0 || bad.Offset > len(text) || bad.Problem == "" || bad.Remedy == "" {
+				t.Fatalf("%q: %#v", text, err)
+			}
+			return
+		}
+		again, err := ParseCondition(c.String())
+		if err != nil || again != c {
+			t.Fatalf("%q is spelt %q, which is %+v, %v", text, c, again, err)
+		}
+		if c.Built() == nil && c.counted() && !(c.Share() > 0 && c.Share() < 1) {
+			t.Fatalf("%q allows a share of %g", text, c.Share())
+		}
+	})
+}
+
+func condition(t testing.TB, text string) Condition {
+	t.Helper()
+	c, err := ParseCondition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
