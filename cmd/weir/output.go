@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -121,18 +122,12 @@ func orDash(s string) string {
 	return s
 }
 
-// percent writes a share with as many digits as tell it from its neighbours.
+// percent writes a share with three digits.
 func percent(share float64) string {
-	p := share * 100
-	switch {
-	case p == 0:
-		return "0%"
-	case p >= 10:
-		return fmt.Sprintf("%.1f%%", p)
-	case p >= .01:
-		return fmt.Sprintf("%.2f%%", p)
+	if share > 0 && share < 1e-5 {
+		return "<0.001%"
 	}
-	return "<0.01%"
+	return strconv.FormatFloat(share*100, 'g', 3, 64) + "%"
 }
 
 // millis writes a latency in milliseconds.
@@ -163,7 +158,7 @@ func span(d time.Duration) string {
 	case d < 48*time.Hour:
 		return twoUnits(d, time.Hour, "h", time.Minute, "m")
 	}
-	return twoUnits(d, 24*time.Hour, "d", time.Hour, "h")
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
 func twoUnits(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
@@ -196,13 +191,13 @@ func clock(at time.Time) string {
 	return at.Format("2006-01-02 15:04:05")
 }
 
-// count groups the digits of a number: 12 345.
+// count groups the digits of a number: 12,345.
 func count(n uint64) string {
 	digits := fmt.Sprint(n)
 	var b strings.Builder
 	for i, r := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(' ')
+			b.WriteByte(',')
 		}
 		b.WriteRune(r)
 	}

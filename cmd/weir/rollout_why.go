@@ -52,7 +52,7 @@ above the limit by more than luck. If stable breaks the same rule, weir holds.`,
 // numbers that decided it, then every rule, then the history.
 func writeWhy(w io.Writer, why *api.Why) error {
 	r := &why.Rollout
-	fmt.Fprintf(w, "%s\n\n", why.Text)
+	fmt.Fprintf(w, "%s\n\n", strings.Replace(why.Text, ". ", ".\n", 1))
 	if err := writeFacts(w, why); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func remarks(r *api.Rollout, d *api.Decision) []string {
 	if d.Threshold > 0 {
 		line := fmt.Sprintf("evidence %s, threshold %s", figures(d.Evidence), figures(d.Threshold))
 		if d.Evidence >= d.Threshold {
-			line += fmt.Sprintf(": if %s kept the limit, luck alone would get this far with a probability of at most %s", r.To, figures(1/d.Threshold))
+			line += fmt.Sprintf(": if %s kept the limit, luck alone would get this far in at most %s of rollouts", r.To, percent(1/d.Threshold))
 		}
 		lines = append(lines, line)
 	}

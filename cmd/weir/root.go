@@ -98,7 +98,7 @@ the traffic back by itself when a version is proven worse.`,
 	root.CompletionOptions.HiddenDefaultCmd = false
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.control, "control", envOr("WEIR_CONTROL", defaultControl), "address of the control API; also WEIR_CONTROL")
-	flags.StringVar(&c.token, "token", "", "token of the control API; better in WEIR_TOKEN, where `ps` does not show it")
+	flags.StringVar(&c.token, "token", "", "token of the control API; better in WEIR_TOKEN, where other users of the machine do not see it")
 	flags.StringVarP(&c.output, "output", "o", "table", "table, json or yaml; json is stable for scripts")
 	root.AddCommand(c.subcommands()...)
 	return root

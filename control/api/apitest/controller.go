@@ -15,8 +15,8 @@ import (
 	"github.com/weirproxy/weir/control/rollout"
 )
 
-// Epoch is when everything happened in a Controller's world.
-var epoch = time.Date(2026, 11, 23, 14, 2, 10, 0, time.UTC)
+// epoch is when everything happened in a Controller's world.
+var epoch = time.Date(2026, 1, 5, 14, 2, 10, 0, time.UTC)
 
 // Controller keeps services and rollouts in memory. It follows the rules of
 // commands as far as the API's answers depend on them, judges nothing and moves
