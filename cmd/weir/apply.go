@@ -172,12 +172,9 @@ func (c *cli) printApplied(done []applied) error {
 	}
 	for _, one := range done {
 		if one.Result == nil {
-			if one.Error != "" && one.Kind != "" {
-				fmt.Fprintf(c.out, "%s %s: %s\n", one.Kind, one.Name, firstLine(one.Error))
-			}
+			fmt.Fprintf(c.out, "%s %s: %s\n", one.Kind, one.Name, firstLine(one.Error))
 			continue
 		}
-		fmt.Fprintf(c.out, "%s %s: ", one.Kind, one.Name)
 		writeResult(c.out, one.Result)
 	}
 	return nil

@@ -64,12 +64,16 @@ func (c *cli) printResult(a *answer) error {
 }
 
 func writeResult(w io.Writer, r *api.Result) {
-	fmt.Fprintln(w, r.Text)
+	text := r.Text
+	if r.ID != "" && !strings.Contains(text, r.ID) {
+		text = r.ID + ": " + text
+	}
+	fmt.Fprintln(w, text)
 	for _, s := range r.Changes {
 		fmt.Fprintln(w, "  "+s)
 	}
 	for _, s := range r.Warnings {
-		fmt.Fprintln(w, "  warning: "+s)
+		fmt.Fprintln(w, "  note: "+s)
 	}
 }
 

@@ -69,7 +69,7 @@ func writeWhy(w io.Writer, why *api.Why) error {
 		}
 	}
 	for _, cut := range why.Cuts {
-		fmt.Fprintf(w, "\nCUT  %s  node %s took %s to 0: %s\n", clock(cut.At), cut.Node, cut.Version, cut.Reason)
+		fmt.Fprintf(w, "\nCUT\n  %s  node %s took %s to 0 ahead of the shared state, by %s\n", clock(cut.At), cut.Node, cut.Version, cut.Actor)
 	}
 	return writeHistory(w, why.History)
 }
@@ -227,6 +227,10 @@ func figures(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
+// historyReason is where a reason is cut in the history: what decided it stands
+// in full above.
+const historyReason = 80
+
 func writeHistory(w io.Writer, history []api.Transition) error {
 	if len(history) == 0 {
 		return nil
@@ -240,7 +244,7 @@ func writeHistory(w io.Writer, history []api.Transition) error {
 			after = "+" + span(h.At.Sub(before))
 		}
 		before = h.At
-		t.row("  "+clock(h.At), after, string(h.To), historyStage(&h), weightsText(h.Weights), h.Actor, h.Reason)
+		t.row("  "+clock(h.At), after, string(h.To), historyStage(&h), weightsText(h.Weights), h.Actor, shorten(h.Reason, historyReason))
 	}
 	return t.end()
 }

@@ -170,9 +170,9 @@ func (c *Controller) applyService(cmd control.ApplyService) (control.Reply, erro
 		v.Services = append(v.Services, serviceView(cmd.Document, state, revision))
 		v.Audit = append([]control.AuditView{{At: epoch, Actor: cmd.Actor, Action: "apply", Object: "service " + name, Text: "applied"}}, v.Audit...)
 	})
-	text := "changed"
+	text := "service " + name + " changed"
 	if !exists {
-		text = "created"
+		text = "service " + name + " created"
 	}
 	return control.Reply{Revision: revision, Name: name, Created: !exists, Text: text}, nil
 }
@@ -210,5 +210,5 @@ func (c *Controller) deleteService(cmd control.DeleteService) (control.Reply, er
 	revision := c.change(func(v *control.View, _ int64) {
 		v.Services = slices.DeleteFunc(v.Services, func(s control.ServiceView) bool { return s.Document.Name == cmd.Name })
 	})
-	return control.Reply{Revision: revision, Name: cmd.Name, Text: "deleted"}, nil
+	return control.Reply{Revision: revision, Name: cmd.Name, Text: "service " + cmd.Name + " deleted"}, nil
 }
