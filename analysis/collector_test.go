@@ -184,3 +184,17 @@ func TestCollector_AllocatesNothing(t *testing.T) {
 		t.Fatalf("%g allocations", n)
 	}
 }
+
+// A recorder's ring holds other ticks where old ones were.
+func TestCollector_NeverReadsBeyondTheRing(t *testing.T) {
+	c := NewCollector(triggers(t, "error_rate > 1%"), time.Second, 0, 0)
+	oldest := int64(1 << 62)
+	read := func(tick int64) (Outcomes, Outcomes, bool) {
+		oldest = min(oldest, tick)
+		return ended(9, 9, 0), ended(1, 1, 0), true
+	}
+	c.Collect(5000, read, func(Sample) {})
+	if oldest != 5000-maxBehind {
+		t.Fatalf("tick %d was read at 5000", oldest)
+	}
+}

@@ -270,3 +270,11 @@ func TestDetector_ObserveAllocatesNothing(t *testing.T) {
 		t.Fatalf("%g allocations", n)
 	}
 }
+
+func TestDetector_MoreBadThanRequestsIsNoTick(t *testing.T) {
+	d := NewDetector(.005)
+	before := d
+	if d.Observe(tick, Counts{CandidateN: 5, CandidateX: 6, StableN: 9}, limitOne) || d.Observe(tick, Counts{CandidateN: 5, StableN: 9, StableX: 10}, limitOne) || d != before {
+		t.Fatal("impossible counts were taken")
+	}
+}
