@@ -32,11 +32,21 @@ type plan struct {
 // changed then.
 func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 	id := rand.Text()
+	cut := false
 	for range maxAttempts {
 		p, err := c.ask(ctx, cmd, id)
+		if cut && err != nil {
+			// The leader saw this node's cut and was quicker to write it down.
+			if act, ok := cmd.(Act); ok {
+				if r, found := c.View().Rollout(act.ID); found && r.State.Phase.Final() {
+					return Reply{Revision: r.ModRevision, Name: r.State.Service, ID: act.ID, Text: describe(r.State)}, nil
+				}
+			}
+		}
 		if err != nil {
 			return Reply{}, err
 		}
+		cut = cut || p.cut
 		if !p.write {
 			return p.reply, nil
 		}
@@ -129,8 +139,16 @@ func storeError(err error) error {
 
 // refusal turns what the state machine says into the API's form.
 func refusal(err error) error {
-	if r, ok := errors.AsType[*rollout.Refusal](err); ok {
-		return &Error{Kind: Conflict, Text: r.Text, Hint: r.Hint, Allowed: r.Allowed}
+	r, ok := errors.AsType[*rollout.Refusal](err)
+	if !ok {
+		return err
 	}
-	return err
+	e := &Error{Kind: Conflict, Text: r.Text, Hint: r.Hint, Allowed: r.Allowed}
+	switch r.Kind {
+	case rollout.Invalid:
+		e.Kind = Invalid
+	case rollout.NotBuilt:
+		e.Kind = NotBuilt
+	}
+	return e
 }
