@@ -121,7 +121,9 @@ func (x *exchange) choose() {
 	s := x.service
 	x.bucket = -1
 	at := 0 // without a mix every bucket has the same version
-	if s.Mixed {
+	if s.Mixed || s.Rollout != "" {
+		// A candidate that has everything is still under trial, and one client's
+		// failures still count once.
 		at = x.drawBucket()
 	}
 	x.version = s.Versions[s.Split.Pick(at)]
@@ -143,7 +145,7 @@ func (x *exchange) drawBucket() int {
 				return bucket
 			}
 		}
-		x.issue = true
+		x.issue = x.service.Mixed // a cookie is given only while it decides something
 	case route.Header:
 		key = x.head.field(s.Name)
 	case route.Query:
