@@ -32,7 +32,9 @@ func TestFailure_EachReasonHasItsAnswer(t *testing.T) {
 	f := func(name string, status int, reason stats.Reason, serve func(c *upConn)) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, serve)
-			w := newWorld(t, func(s *route.Service, _ *Options) { s.Timeout, s.IdleTimeout = 100*time.Millisecond, 100*time.Millisecond }, u)
+			w := newWorld(t, func(s *route.Service, _ *Options) {
+				s.Timeout, s.IdleTimeout = 100*time.Millisecond, 100*time.Millisecond
+			}, u)
 			fFails(t, w, get, status, reason)
 			if n := w.service.Versions[0].Pool.Endpoints()[0].Connections(); n != 0 {
 				t.Errorf("%d connections are kept, want none", n)
