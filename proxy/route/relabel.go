@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/dchest/siphash"
+	"github.com/cespare/xxhash/v2"
 )
 
 // Relabel returns labels whose counts are the weights, in basis points by
@@ -80,18 +80,18 @@ func checkWeights(weights []int) error {
 
 // permutation returns the buckets in the order that seed draws. The generator
 // is spelt out, because nodes of different builds must draw the same: a
-// Fisher-Yates shuffle whose i-th number is the SipHash-2-4 of i, keyed by the
-// 128-bit SipHash of seed.
+// Fisher-Yates shuffle whose i-th number is the XXH64 of the XXH64 of seed and
+// i, both as eight bytes, the lowest first.
 func permutation(seed string) [Buckets]uint16 {
 	var order [Buckets]uint16
 	for i := range order {
 		order[i] = uint16(i)
 	}
-	k0, k1 := siphash.Hash128(0, 0, []byte(seed))
-	var counter [8]byte
+	var counter [16]byte
+	binary.LittleEndian.PutUint64(counter[:8], xxhash.Sum64String(seed))
 	for i := Buckets - 1; i > 0; i-- {
-		binary.LittleEndian.PutUint64(counter[:], uint64(i))
-		j := siphash.Hash(k0, k1, counter[:]) >> 32 * uint64(i+1) >> 32
+		binary.LittleEndian.PutUint64(counter[8:], uint64(i))
+		j := xxhash.Sum64(counter[:]) >> 32 * uint64(i+1) >> 32
 		order[i], order[j] = order[j], order[i]
 	}
 	return order
