@@ -1,0 +1,62 @@
+// Command etcd is a single-member etcd in a process of its own, so that a proof
+// can kill it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+func main() {
+	dir := flag.String("dir", "", "data directory")
+	client := flag.String("client", "http://127.0.0.1:2379", "URL for clients")
+	peer := flag.String("peer", "http://127.0.0.1:2380", "URL for peers, of which there are none")
+	flag.Parse()
+	if err := run(*dir, *client, *peer); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(dir, client, peer string) error {
+	clientURL, err := url.Parse(client)
+	if err != nil {
+		return fmt.Errorf("cannot listen for clients: %w", err)
+	}
+	peerURL, err := url.Parse(peer)
+	if err != nil {
+		return fmt.Errorf("cannot listen for peers: %w", err)
+	}
+	cfg := embed.NewConfig()
+	cfg.Dir = dir
+	cfg.LogLevel = "warn"
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*clientURL}, []url.URL{*clientURL}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{*peerURL}, []url.URL{*peerURL}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return fmt.Errorf("cannot start etcd in %q: %w", dir, err)
+	}
+	defer e.Close()
+	select {
+	case <-e.Server.ReadyNotify():
+	case <-time.After(time.Minute):
+		return fmt.Errorf("etcd in %q was not ready within a minute", dir)
+	}
+	fmt.Println("ready")
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	select {
+	case <-stop:
+		return nil
+	case err := <-e.Err():
+		return fmt.Errorf("etcd in %q ended: %w", dir, err)
+	}
+}
