@@ -17,7 +17,7 @@ func (m *machine) setWeights(ev SetWeights) error {
 		return r.illegal("", "cannot set weights of service %q by hand: rollout %q moves them by its plan", r.Service, r.ID)
 	}
 	if err := checkWeights(ev.Weights); err != nil {
-		return invalid("", "cannot set weights of service %q: %s", r.Service, err)
+		return invalid(hintWeights, "cannot set weights of service %q: %s", r.Service, err)
 	}
 	trial := onTrial(ev.Weights, r.From)
 	if len(trial) == 0 {

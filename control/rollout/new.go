@@ -53,7 +53,7 @@ func NewManual(id string, weights map[string]configs.Weight, svc configs.Service
 		return Pair{}, invalid("abort it first", "cannot set weights of service %q: rollout %q is in force", cur.Name, cur.Rollout)
 	}
 	if err := checkWeights(weights); err != nil {
-		return Pair{}, invalid("", "cannot set weights of service %q: %s", cur.Name, err)
+		return Pair{}, invalid(hintWeights, "cannot set weights of service %q: %s", cur.Name, err)
 	}
 	for _, version := range slices.Sorted(maps.Keys(weights)) {
 		if !cur.has(svc, version) {

@@ -44,3 +44,6 @@ func invalid(hint, format string, args ...any) *Refusal {
 func (s *State) illegal(hint, format string, args ...any) *Refusal {
 	return &Refusal{Kind: Illegal, Text: fmt.Sprintf(format, args...), Hint: hint, Allowed: s.Allowed()}
 }
+
+// hintWeights goes with weights that make no split.
+const hintWeights = "give each version its share so that all add up to 100%; one left out has 0%"
