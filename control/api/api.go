@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -124,12 +123,6 @@ func schemaName(t reflect.Type, hint string) string {
 	return name
 }
 
-// schema adds the schema of v's type to the description and returns a
-// reference to it.
-func (a *API) schema(v any, name string) *huma.Schema {
-	return a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(v), true, name)
-}
-
 // document renders the OpenAPI description once.
 func (a *API) document() []byte {
 	spec := a.huma.OpenAPI()
@@ -144,134 +137,4 @@ func (a *API) document() []byte {
 		panic(fmt.Sprintf("BUG: the OpenAPI description does not encode: %v", err))
 	}
 	return data
-}
-
-// route is one operation of the API.
-type route struct {
-	method, path string
-	role         Role
-	id           string // operationId
-	summary      string
-	description  string
-	tag          string
-	status       int                       // of success; 0: 200
-	body         *huma.RequestBody         // nil: what the input type says
-	responses    map[string]*huma.Response // nil: what the output type says
-}
-
-// register adds an operation. The handler's errors become problems here, and
-// faults are logged here, once.
-func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error)) {
-	op := huma.Operation{
-		Method:        r.method,
-		Path:          r.path,
-		OperationID:   r.id,
-		Summary:       r.summary,
-		Description:   r.description,
-		Tags:          []string{r.tag},
-		DefaultStatus: r.status,
-		MaxBodyBytes:  maxBody,
-		Metadata:      map[string]any{metaRole: r.role},
-		Responses:     r.responses,
-	}
-	if op.Responses == nil {
-		op.Responses = make(map[string]*huma.Response)
-	}
-	op.Responses["default"] = &huma.Response{
-		Description: "Refused or failed",
-		Content: map[string]*huma.MediaType{
-			problemType: {Schema: a.schema(Problem{}, "Problem")},
-		},
-	}
-	if r.role > Nobody {
-		op.Security = []map[string][]string{{"token": {}}}
-		op.Description += fmt.Sprintf(" Role: %s.", r.role)
-	}
-	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := handle(ctx, in)
-		if err == nil {
-			return out, nil
-		}
-		p := problemOf(err)
-		if p.Status == http.StatusInternalServerError {
-			a.Log.Error("request failed", zap.String("operation", r.id), zap.Error(err))
-		}
-		return nil, p
-	})
-	if r.body != nil {
-		// Only now: huma would decode and check the body by it, and knows no YAML.
-		described(a.huma.OpenAPI().Paths[r.path], r.method).RequestBody = r.body
-	}
-}
-
-// described is the description of one operation that takes a body.
-func described(path *huma.PathItem, method string) *huma.Operation {
-	if method == http.MethodPost {
-		return path.Post
-	}
-	return path.Put
-}
-
-// do carries out a command and waits until this node's View has it, so that a
-// client reads what it wrote.
-func (a *API) do(ctx context.Context, cmd control.Command) (control.Reply, error) {
-	reply, err := a.Control.Do(ctx, cmd)
-	if err != nil || reply.Revision == 0 {
-		return reply, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
-	defer cancel()
-	tick := time.NewTicker(viewPoll)
-	defer tick.Stop()
-	for a.Control.View().Store.Revision < reply.Revision {
-		select {
-		case <-ctx.Done():
-			// The change is made; that it is not in view yet is no failure of it.
-			return reply, nil
-		case <-tick.C:
-		}
-	}
-	return reply, nil
-}
-
-const (
-	viewWait = 2 * time.Second
-	viewPoll = 5 * time.Millisecond
-)
-
-// Result is what became of a change.
-type Result struct {
-	Text     string   `json:"text" doc:"One sentence on what was done"`
-	Service  string   `json:"service,omitempty" doc:"Name of the service"`
-	ID       string   `json:"id,omitempty" doc:"Id of the rollout"`
-	Revision int64    `json:"revision" doc:"Revision of the state after the change; 0: nothing changed"`
-	Created  bool     `json:"created" doc:"The object is new"`
-	Warnings []string `json:"warnings,omitempty" doc:"Worth reading, nothing refused"`
-	Changes  []string `json:"changes,omitempty" doc:"With dry_run: what would change"`
-}
-
-func resultOf(r control.Reply) Result {
-	return Result{
-		Text: r.Text, Service: r.Name, ID: r.ID, Revision: r.Revision,
-		Created: r.Created, Warnings: r.Warnings, Changes: r.Changes,
-	}
-}
-
-// changed is the answer to a change.
-type changed struct {
-	Status   int
-	ETag     string `header:"ETag" doc:"Revision after the change"`
-	Location string `header:"Location" doc:"Where the new object is"`
-	Body     Result
-}
-
-func changedOf(r control.Reply, location string) *changed {
-	c := &changed{Status: http.StatusOK, Body: resultOf(r)}
-	if r.Revision > 0 {
-		c.ETag = etag(r.Revision)
-	}
-	if r.Created {
-		c.Status, c.Location = http.StatusCreated, location
-	}
-	return c
 }

@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirproxy/weir/control"
@@ -234,4 +236,34 @@ func TestAPI_StatusServesThreePathsAndNoMore(t *testing.T) {
 	}
 	b.wantProblem(404, b.do("GET", "/v1/services", ""))
 	b.wantProblem(405, b.do("POST", "/metrics", ""))
+}
+
+// lagging shows the state from before a command for a while after it, as a node
+// does that waits for its own watch.
+type lagging struct {
+	*apitest.Controller
+	old   atomic.Pointer[control.View]
+	looks atomic.Int64 // how often the old state is still shown
+}
+
+func (l *lagging) Do(ctx context.Context, cmd control.Command) (control.Reply, error) {
+	l.old.Store(l.Controller.View())
+	l.looks.Store(5)
+	return l.Controller.Do(ctx, cmd)
+}
+
+func (l *lagging) View() *control.View {
+	if l.looks.Add(-1) >= 0 {
+		return l.old.Load()
+	}
+	return l.Controller.View()
+}
+
+func TestAPI_AClientReadsWhatItWrote(t *testing.T) {
+	l := &lagging{Controller: apitest.New()}
+	b := &bench{t, l.Controller, api.New(api.Options{Control: l})}
+	b.want(http.StatusCreated, b.do("PUT", "/v1/services/shop", shop))
+	b.want(http.StatusOK, b.do("GET", "/v1/services/shop", ""))
+	id := b.want(http.StatusCreated, b.do("POST", "/v1/rollouts", canary))["id"].(string)
+	b.want(http.StatusOK, b.do("GET", "/v1/rollouts/"+id, ""))
 }
