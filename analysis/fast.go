@@ -84,7 +84,7 @@ func (j *Judge) decideFast(i int) {
 	}
 	for k := range st.Fast {
 		f := &st.Fast[k]
-		if j.proven(i, f) && f.Sustained(j.threshold()/r.weight) {
+		if j.proven(i, f) && f.Sustained(r.threshold/r.weight) {
 			path := PathFast
 			if j.policy.fleet() && j.policy.Fuse {
 				path = PathFuse
@@ -104,17 +104,14 @@ func (j *Judge) decideAll() {
 
 // proven reports whether the evidence of a detector is at its threshold.
 func (j *Judge) proven(i int, f *fastState) bool {
-	return f.Evidence()*j.rules[i].weight >= j.threshold()
+	return f.Evidence()*j.rules[i].weight >= j.rules[i].threshold
 }
-
-// threshold is what the weighted evidence of any one detector must reach.
-func (j *Judge) threshold() float64 { return 1 / j.policy.alphaFast() }
 
 // numbers fills a verdict with the counts and the evidence of a detector.
 func (j *Judge) numbers(i int, f *fastState, path Path) Verdict {
 	v := j.measured(i, f.Total)
 	v.Path, v.NoBaseline = path, f.NoBaseline
-	v.Evidence, v.Threshold = f.Evidence()*j.rules[i].weight, j.threshold()
+	v.Evidence, v.Threshold = f.Evidence()*j.rules[i].weight, j.rules[i].threshold
 	return v
 }
 

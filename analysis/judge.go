@@ -29,6 +29,7 @@ type judged struct {
 	share     float64 // largest allowed share of bad requests; 0 for rules that are not counted
 	limit     int     // index of the latency limit, -1 for others
 	weight    float64 // v of each fast detector
+	threshold float64 // what the weighted evidence of any one detector must reach
 	slowAlpha float64 // of each look of the slow path; 0 if it has none
 }
 
@@ -120,6 +121,7 @@ func compileRules(p Policy) []judged {
 		if r.share == 0 {
 			continue
 		}
+		r.threshold = 1 / p.alphaFast()
 		r.weight = 1 / float64(acting)
 		if r.limit < 0 {
 			r.weight /= 2

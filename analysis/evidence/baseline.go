@@ -19,7 +19,7 @@ type Baseline struct {
 func NewBaseline(rate float64) Baseline {
 	rate = min(max(rate, 1e-9), maxBaseline)
 	n := max(100, .5/rate)
-	return Baseline{N: n - 1, X: rate*n - .5}
+	return Baseline{N: n - 1, X: max(0, rate*n-.5)}
 }
 
 // Rate is the guess, in (0, 1).

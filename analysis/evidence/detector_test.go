@@ -187,6 +187,7 @@ func TestDetector_GoesOnBitByBitAfterJSON(t *testing.T) {
 func FuzzDetector_StaysFinite(f *testing.F) {
 	f.Add(uint64(10), uint64(5), uint64(90), uint64(0), .01, 1., int64(tick))
 	f.Add(uint64(1<<40), uint64(1<<40), uint64(1<<40), uint64(0), 1e-6, 1., int64(1))
+	f.Add(uint64(40), uint64(9), uint64(90), uint64(0), 1.1666666666666666e-06, .2, int64(118))
 	f.Add(uint64(4), uint64(4), uint64(0), uint64(0), .5, 0., int64(math.MaxInt64/1000))
 	f.Fuzz(func(t *testing.T, n, x, m, y uint64, delta, rho float64, step int64) {
 		if !(delta > 1e-9 && delta < .99) || !(rho == 0 || rho > .1 && rho < 10) || step <= 0 || step > math.MaxInt64/1000 || n > 1<<50 || m > 1<<50 {

@@ -60,13 +60,18 @@ func factors(f *[K]float64, c Counts, h Hypothesis, baseline float64) {
 	}
 	b := min(baseline, maxBaseline)
 	null := h.Delta + h.Rho*b
+	last := 0.
 	for k := range f {
 		a := min(grid[k].effect*null, maxAlternative)
-		if a <= null {
+		switch {
+		case a <= null:
 			f[k] = 1
-			continue
+		case a == last:
+			f[k] = f[k-1]
+		default:
+			f[k] = math.Exp(logFactor(c, h, a, b))
 		}
-		f[k] = math.Exp(logFactor(c, h, a, b))
+		last = a
 	}
 }
 
@@ -102,9 +107,6 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 	if lo > hi {
 		lo, hi = max(hi, edge), b
 	}
-	if h.Delta == 0 && h.Rho == 1 {
-		return (nc*a + ns*b) / (nc + ns)
-	}
 	// The derivative of the entropy along the line, times what keeps it from being
 	// a polynomial: nc*rho*(A-a)*x*(1-x) + ns*(x-b)*A*(1-A) with A = delta+rho*x.
 	// It has the derivative's sign and its one root between lo and hi.
@@ -114,13 +116,10 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 	c2 := nc*r*(r-d+a) + ns*(r*(1-2*d)+b*r*r)
 	c3 := -r * r * (nc + ns)
 
-	// Start where the two entropies would meet if they were parabolas, then do
-	// Newton, with bisection where it would leave the bracket. The decrement
-	// bounds by how much the factor could grow under the null; one more step
-	// squares it.
-	null := d + r*b
-	wc, ws := nc*r*r*b*(1-b), ns*null*(1-null)
-	x := min(max((wc*(a-d)/r+ws*b)/(wc+ws), lo), hi)
+	// Start where the root would be if all rates were small, then do Newton, with
+	// bisection where it would leave the bracket. The decrement bounds by how much
+	// the factor could grow under the null; one more step squares it.
+	x := min(max(smallRoot(r*(nc*r+ns), nc*r*(d-a)+ns*(d-b*r), ns*b*d), lo), hi)
 	for range 60 {
 		g := c0 + x*(c1+x*(c2+x*c3))
 		slope := c1 + x*(2*c2+x*3*c3)
@@ -130,7 +129,7 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 			lo = x
 		}
 		next := x - g/slope
-		null = d + r*x
+		null := d + r*x
 		if g*g <= 1e-10*slope*null*(1-null)*x*(1-x) {
 			return next
 		}
@@ -140,4 +139,13 @@ func project(nc, ns, a, b float64, h Hypothesis) float64 {
 		x = next
 	}
 	return x
+}
+
+// smallRoot is the positive root of p*x*x + q*x - c, for p > 0 and c >= 0.
+func smallRoot(p, q, c float64) float64 {
+	s := math.Sqrt(q*q + 4*p*c)
+	if q > 0 {
+		return 2 * c / (q + s)
+	}
+	return (s - q) / (2 * p)
 }

@@ -24,7 +24,7 @@ func TestJudge_FindsABlatantBreakInAboutASecond(t *testing.T) {
 		runs    int
 		healthy time.Duration
 		limit   float64
-	}{{150, 5 * time.Second, 1}, {150, 10 * time.Second, 1}, {150, 15 * time.Second, 1}, {20, 15 * time.Minute, 1.3}} {
+	}{{100, 5 * time.Second, 1}, {100, 10 * time.Second, 1}, {100, 15 * time.Second, 1}, {12, 15 * time.Minute, 1.3}} {
 		found := timeToVerdict(c.runs, c.healthy, .5)
 		if median := quantile(found, .5); !(median > .2 && median <= c.limit) {
 			t.Errorf("after %s of health: %.2f s, must be <= %g s", c.healthy, median, c.limit)
@@ -41,23 +41,23 @@ func TestJudge_KeepsItsPromiseOnTheLimit(t *testing.T) {
 }
 
 func TestJudge_NeedsFewRequests(t *testing.T) {
-	kept(t, delay(1000, .01, 5), delay(500, .01, 10))
+	kept(t, delay(600, .01, 5), delay(300, .01, 10))
 }
 
 // Restarts are what keeps a judge fast after a healthy hour: without them the
 // same bar is missed by far, which shows that it can be.
 func TestJudge_FindsAFaultAfterLongHealth(t *testing.T) {
-	kept(t, afterHealth(20, byJudge))
-	if r := afterHealth(10, byCumulativeTest); r.ok {
+	kept(t, afterHealth(10, byJudge))
+	if r := afterHealth(5, byCumulativeTest); r.ok {
 		t.Errorf("a cumulative test keeps the bar: %s, must be %s", r.value, r.limit)
 	}
 }
 
 func TestJudge_HoldsInASharedOutage(t *testing.T) {
 	for _, o := range outages() {
-		kept(t, sharedOutage(8, o)...)
+		kept(t, sharedOutage(5, o)...)
 	}
-	kept(t, insideTheLimit(20))
+	kept(t, insideTheLimit(10))
 }
 
 func TestJudge_HoldsInTheWorldsOfOneBadOutcomePerBucket(t *testing.T) {
