@@ -74,7 +74,9 @@ func (j *Judge) observeFast(i, k int, s Sample) {
 	}
 }
 
-// decideFast fails a rule when one of its detectors has proven it broken. Each
+// decideFast fails a rule when one of its detectors has proven it broken. That
+// stable breaks the rule too does not save the candidate here: the evidence is
+// that it is worse than stable by what the limit leaves. Each
 // detector has its own share of alpha and is compared alone: readings of
 // different lag share no filtration, so that their sum would prove nothing.
 func (j *Judge) decideFast(i int) {

@@ -15,7 +15,8 @@ type Stage struct {
 
 // Judge gathers Samples and says how the candidate stands. In each round the
 // caller reports Health, calls Advance, Observes what its Collector emits, and
-// asks for the Verdict. The whole state survives JSON, so that a trial goes on
+// asks for Failed or the Verdict. A burst of less than 0.4 s never fails a rule
+// alone. The whole state survives JSON, so that a trial goes on
 // after a restart. A Judge is not for concurrent use.
 type Judge struct {
 	policy Policy

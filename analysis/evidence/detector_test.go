@@ -279,3 +279,21 @@ func TestDetector_MoreBadThanRequestsIsNoTick(t *testing.T) {
 		t.Fatal("impossible counts were taken")
 	}
 }
+
+func TestDetector_ANewStageIsWatchedMoreClosely(t *testing.T) {
+	took := func(restart bool) time.Duration {
+		d := NewDetector(.005)
+		at := play(&d, 0, 3000, Counts{CandidateN: 10, StableN: 90}, limitOne)
+		if restart {
+			d.Restart()
+		}
+		begin := at
+		for d.Evidence() < 267 && at < begin+time.Minute {
+			at = play(&d, at, 1, Counts{CandidateN: 10, CandidateX: 1, StableN: 90}, limitOne)
+		}
+		return at - begin
+	}
+	if with, without := took(true), took(false); with >= without {
+		t.Fatalf("%s at the start of a stage, %s within one", with, without)
+	}
+}
