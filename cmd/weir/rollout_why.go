@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -108,7 +107,11 @@ func conditionOf(rules []api.Rule, rule string) string {
 // writeDecision shows one rule with all its numbers.
 func writeDecision(w io.Writer, r *api.Rollout, d *api.Decision, condition string) error {
 	t := newTable(w)
-	t.row("  rule", cmp.Or(condition, d.Rule)+"  ("+d.Rule+")")
+	rule := d.Rule
+	if condition != "" {
+		rule = condition + "  (" + rule + ")"
+	}
+	t.row("  rule", rule)
 	t.row("  verdict", string(d.Verdict)+pathText(d.Path))
 	t.row("  when", span(seconds(d.T))+" into the trial")
 	if err := t.end(); err != nil {
