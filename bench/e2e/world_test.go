@@ -55,11 +55,7 @@ type options struct {
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
 	w := &world{t: t}
-	name, rest, _ := strings.Cut(strings.TrimPrefix(t.Name(), "Test"), "_")
-	if _, part, ok := strings.Cut(rest, "/"); ok {
-		name += "-" + part
-	}
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
 	var err error
 	if o.external {
 		w.etcd, err = labOf.Etcd(name + "-etcd")
