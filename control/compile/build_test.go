@@ -147,6 +147,19 @@ func TestBuild_CutOfTheWholeAndOfStable(t *testing.T) {
 	}
 }
 
+func TestBuild_CutLeadsToStableWhateverItsName(t *testing.T) {
+	b := newBench(t)
+	doc := document("shop", "/")
+	doc.Stable = "green"
+	doc.Versions["azure"] = configs.Version{Endpoints: []string{"127.0.0.1:9009"}}
+	b.put(doc)
+	b.weigh("shop", map[string]configs.Weight{"azure": 1_000, "blue": 2_000, "green": 7_000})
+	b.Cuts = []rollout.Cut{{Rollout: "m1", Version: "blue"}}
+	if s := b.build().Service("shop"); countBuckets(s, "green") != 9_000 || countBuckets(s, "azure") != 1_000 {
+		t.Errorf("in effect are %v", b.out.Built.Effective("shop"))
+	}
+}
+
 func TestBuild_WhatHasNotChangedIsShared(t *testing.T) {
 	b := newBench(t)
 	b.put(document("a", "/a"))

@@ -16,6 +16,9 @@ import (
 // Labels that do not fit the weights are made anew from the weights and the
 // rollout's id, so that every node comes to the same ones.
 func (s Service) Split() (order []string, labels route.Labels, err error) {
+	if err := checkWeights(s.Weights); err != nil {
+		return nil, nil, fmt.Errorf("cannot split service %q: %w", s.Name, err)
+	}
 	if whole, ok := whole(s.Weights); ok {
 		return []string{whole}, nil, nil
 	}
@@ -75,19 +78,12 @@ func (s Service) weigh(weights map[string]configs.Weight, seed string) (Service,
 
 // labelled returns the labels in force under an order that has every version of
 // weights. Stable is the first of a fresh order: Relabel nests the shares of
-// later versions in earlier ones.
+// later versions in earlier ones. Labels that start anew move no key needlessly:
+// where one version had everything, any labels of the right counts move as few.
 func (s Service) labelled(weights map[string]configs.Weight) ([]string, route.Labels) {
 	order, labels := []string{s.Stable}, route.Labels(nil)
-	had, one := whole(s.Weights)
-	switch {
-	case !one && s.fits():
-		order, labels = slices.Clone(s.Order), s.Labels
-	case one && had != s.Stable:
-		order = append(order, had)
-		labels = make(route.Labels, route.Buckets)
-		for i := range labels {
-			labels[i] = 1
-		}
+	if _, one := whole(s.Weights); !one && s.fits() {
+		order, labels = compact(s.Order, s.Labels)
 	}
 	for _, version := range slices.Sorted(maps.Keys(weights)) {
 		if weights[version] > 0 && !slices.Contains(order, version) {
@@ -95,6 +91,26 @@ func (s Service) labelled(weights map[string]configs.Weight) ([]string, route.La
 		}
 	}
 	return order, labels
+}
+
+// compact drops versions that have no bucket any more, but the first.
+func compact(order []string, labels route.Labels) ([]string, route.Labels) {
+	var kept []string
+	number := make([]uint8, len(order))
+	for i, n := range labels.Counts(len(order)) {
+		if i == 0 || n > 0 {
+			number[i] = uint8(len(kept))
+			kept = append(kept, order[i])
+		}
+	}
+	if len(kept) == len(order) {
+		return kept, labels
+	}
+	renumbered := make(route.Labels, len(labels))
+	for bucket, label := range labels {
+		renumbered[bucket] = number[label]
+	}
+	return kept, renumbered
 }
 
 // whole returns the version that has all the weight, if one has.
@@ -107,9 +123,17 @@ func whole(weights map[string]configs.Weight) (string, bool) {
 	return "", false
 }
 
+// maxWeighted bounds the versions of one split, so that those before and after a
+// change have labels together.
+const maxWeighted = 64
+
 func checkWeights(weights map[string]configs.Weight) error {
+	if len(weights) > maxWeighted {
+		return fmt.Errorf("%d versions are more than can have weight at once: at most %d", len(weights), maxWeighted)
+	}
 	sum := configs.Weight(0)
-	for version, weight := range weights {
+	for _, version := range slices.Sorted(maps.Keys(weights)) {
+		weight := weights[version]
 		if version == "" || weight < 0 || weight > configs.Whole {
 			return fmt.Errorf("weight %d of version %q is not between 0%% and 100%%", weight, version)
 		}
