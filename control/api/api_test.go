@@ -219,6 +219,7 @@ func TestAPI_ProcessRoutes(t *testing.T) {
 	now = nil
 	f("/readyz", 200, "ready\n")
 	f("/metrics", 200, "weir_state_connected 1\n")
+	f("/healthz?from=balancer", 200, "ok\n")
 
 	v := b.want(200, b.do("GET", "/", ""))
 	if v["node"] != "n1" || v["connected"] != true || v["links"].(map[string]any)["openapi"] != "/openapi.json" {

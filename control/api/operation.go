@@ -18,6 +18,7 @@ type route struct {
 	summary      string
 	description  string
 	tag          string
+	anyQuery     bool                      // load balancers and scrapers add queries of their own
 	status       int                       // of success; 0: 200
 	body         *huma.RequestBody         // nil: what the input type says
 	responses    map[string]*huma.Response // nil: what the output type says
@@ -37,6 +38,8 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		MaxBodyBytes:  maxBody,
 		Metadata:      map[string]any{metaRole: r.role},
 		Responses:     r.responses,
+
+		SkipValidateParams: r.anyQuery,
 	}
 	if op.Responses == nil {
 		op.Responses = make(map[string]*huma.Response)

@@ -36,7 +36,7 @@ func (a *API) registerProcess() {
 		"/healthz": {role: Nobody, id: "healthz", summary: "The process lives", description: "Always 200."},
 		"/readyz":  {role: Nobody, id: "readyz", summary: "The node takes traffic", description: "200, or 503 with the reason: no state yet, or draining."},
 	} {
-		r.method, r.path, r.tag = http.MethodGet, path, "process"
+		r.method, r.path, r.tag, r.anyQuery = http.MethodGet, path, "process", true
 		r.responses = map[string]*huma.Response{"200": {
 			Description: "Text",
 			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
