@@ -64,8 +64,9 @@ func TestJudge_HoldsInTheWorldsOfOneBadOutcomePerBucket(t *testing.T) {
 	kept(t, chronic(6, 200), distinctClients(6, 500))
 }
 
-func TestJudge_HoldsWhenFailuresAreSlowerOnOneSide(t *testing.T) {
-	kept(t, slowerFailures(30, candidate), slowerFailures(30, stable))
+func TestJudge_ErrorRuleHoldsWhenFailuresAreSlowerOnOneSide(t *testing.T) {
+	p := errorRule("error_rate > 1%")
+	kept(t, slowerFailures(30, candidate, "error rule", p), slowerFailures(30, stable, "error rule", p))
 }
 
 func TestDraws_HaveTheirMeans(t *testing.T) {

@@ -70,6 +70,7 @@ func suite() []scene {
 			return []row{
 				burst(300, 50, 15*time.Second, .001), burst(300, 500, 15*time.Second, .001),
 				burst(300, 50, time.Second, 0), burst(300, 500, time.Second, 0),
+				burst(300, 50, time.Second, .001), burst(300, 500, time.Second, .001),
 			}
 		}},
 	}
@@ -85,7 +86,15 @@ func suite() []scene {
 	scenes = append(scenes,
 		scene{"inside the limit", func() []row { return one(insideTheLimit(200)) }},
 		scene{"chronic users", func() []row { return []row{chronic(300, 200), chronic(300, 1000)} }},
-		scene{"slower failures", func() []row { return []row{slowerFailures(300, candidate), slowerFailures(300, stable)} }},
+		scene{"slower failures", func() []row {
+			var rows []row
+			for _, side := range []int{candidate, stable} {
+				rows = append(rows,
+					slowerFailures(300, side, "error rule", errorRule("error_rate > 1%")),
+					slowerFailures(300, side, "documented rules", contractRules(time.Hour)))
+			}
+			return rows
+		}},
 	)
 	for _, rps := range []float64{500, 1000, 5000} {
 		scenes = append(scenes, scene{"distinct clients", func() []row { return one(distinctClients(300, rps)) }})
