@@ -43,7 +43,7 @@ func (m *machine) abort(c Command) error {
 	}
 	reason := byWhom("aborted", c.Actor, c.Reason)
 	for _, version := range onTrial(r.Weights, r.From) {
-		m.emit(CutNow{m.cut(version, c.Actor, reason, m.at)})
+		m.emit(CutNow{m.cut(version, person(c.Actor), reason, m.at)})
 	}
 	m.fallBack(Aborted, AnnounceAborted, c.Actor, reason, nil)
 	return nil

@@ -23,7 +23,7 @@ func (m *machine) setWeights(ev SetWeights) error {
 	if len(trial) == 0 {
 		// As in an abort: what leaves the candidates need not wait for the state.
 		for _, version := range onTrial(r.Weights, r.From) {
-			m.emit(CutNow{m.cut(version, ev.Actor, returned, m.at)})
+			m.emit(CutNow{m.cut(version, person(ev.Actor), returned, m.at)})
 		}
 		m.fallBack(Aborted, AnnounceAborted, ev.Actor, returned, nil)
 		return nil

@@ -125,30 +125,16 @@ func (s State) onStable() bool { return s.Phase == Paused && s.Held != nil }
 // manual reports whether weights are moved by hand.
 func (s State) manual() bool { return s.Strategy == configs.StrategyManual }
 
-// Key is what names a cut under cuts/<rollout>/: its node, and its version where
-// one node may cut several.
-func (c Cut) Key(several bool) string {
-	if several {
-		return c.Node + "/" + c.Version
-	}
-	return c.Node
-}
-
 // AbortCuts returns what a person's abort takes to 0 on a node, before and
 // whether or not the state can be written: one cut a candidate.
 func AbortCuts(p Pair, node, boot, actor, reason string, at time.Time) []Cut {
 	cuts := make([]Cut, 0, len(p.Rollout.Candidates))
 	for _, version := range p.Rollout.Candidates {
-		c := p.cut(version, actor, byWhom("aborted", actor, reason), at)
+		c := p.cut(version, person(actor), byWhom("aborted", actor, reason), at)
 		c.Node, c.Boot = node, boot
 		cuts = append(cuts, c)
 	}
 	return cuts
-}
-
-// AbortCut is AbortCuts of a rollout with one candidate.
-func AbortCut(p Pair, node, boot, actor, reason string, at time.Time) Cut {
-	return AbortCuts(p, node, boot, actor, reason, at)[0]
 }
 
 func (p Pair) cut(version, actor, reason string, at time.Time) Cut {
@@ -165,9 +151,13 @@ func (p Pair) cut(version, actor, reason string, at time.Time) Cut {
 
 // byWhom is a sentence: "aborted by ana: reason".
 func byWhom(what, actor, reason string) string {
-	text := fmt.Sprintf("%s by %s", what, cmp.Or(actor, "somebody"))
+	text := fmt.Sprintf("%s by %s", what, person(actor))
 	if reason != "" {
 		text += ": " + reason
 	}
 	return text
 }
+
+// person is the actor of what a person did. It is never empty: a cut without an
+// actor is the judge's.
+func person(actor string) string { return cmp.Or(actor, "somebody") }

@@ -192,6 +192,9 @@ func TestNewManual_RefusesWhatCannotBegin(t *testing.T) {
 
 func TestAbortCuts_NameEveryCandidate(t *testing.T) {
 	p := beginnings(t)["several"]
+	if c := AbortCuts(p, "edge-1", "b1", "", "", noon)[0]; c.Actor == "" {
+		t.Error("an abort by nobody in particular looks like the judge's cut")
+	}
 	cuts := AbortCuts(p, "edge-1", "b1", "ana", "too slow", noon)
 	if len(cuts) != 2 {
 		t.Fatalf("there are %d cuts", len(cuts))
