@@ -185,10 +185,9 @@ func hasUnread(sc syscall.Conn) bool {
 		return false
 	}
 	unread := false
-	_ = raw.Read(func(fd uintptr) bool {
-		unread = peekBytes(fd)
-		return true
-	})
+	// Control, not Read: a read would wait for the one that the connection's
+	// own goroutine is in.
+	_ = raw.Control(func(fd uintptr) { unread = peekBytes(fd) })
 	return unread
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -159,7 +160,7 @@ func newWorld(t testing.TB, change func(s *route.Service, o *Options), endpoints
 	w.publish(&route.Route{Service: w.service})
 	w.handler = NewHandler(&w.tables, opts, zap.NewNop())
 	w.server = NewServer(w.handler, opts, zap.NewNop())
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

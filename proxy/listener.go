@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -11,6 +13,18 @@ import (
 	"go.uber.org/zap"
 )
 
+// Listen opens a TCP listener that can be drained without loss. It does without
+// Multipath TCP, Go's default, because Linux takes no socket filter on one.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	ln, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %q: %w", address, err)
+	}
+	return ln, nil
+}
+
 // listener accepts client connections for the codec. It survives what the
 // codec would take for the end: no file descriptors left.
 type listener struct {
@@ -18,7 +32,8 @@ type listener struct {
 	server *Server
 
 	ending atomic.Bool
-	empty  bool // the queue was found empty while ending; used by Accept alone
+	last   time.Time // when the listener ends whatever arrives; set before ending
+	empty  bool      // the queue was found empty while ending; used by Accept alone
 }
 
 // Accept returns the next connection, or io.EOF once the listener has ended.
@@ -68,6 +83,7 @@ func (l *listener) end() {
 		l.server.log.Warn("cannot hold new connections back while draining", zap.Error(err))
 		wait = 0
 	}
+	l.last = time.Now().Add(wait + settle)
 	l.ending.Store(true)
 	_ = sc.SetDeadline(time.Now().Add(max(wait, time.Millisecond)))
 }
@@ -75,7 +91,7 @@ func (l *listener) end() {
 // ended reports whether the queue stayed empty. A passed deadline makes Accept
 // return without a look at the queue, so one more look is taken.
 func (l *listener) ended(err error) bool {
-	if !errors.Is(err, syscall.ECONNABORTED) && l.empty {
+	if !errors.Is(err, syscall.ECONNABORTED) && l.empty || time.Now().After(l.last) {
 		return true
 	}
 	l.empty = true

@@ -23,6 +23,7 @@ type upload struct {
 	mu       sync.Mutex
 	headSeen bool // the answer's head arrived, so its deadline has passed
 	stopping bool // no deadline may be moved any more
+	last     bool // the last piece is being written
 }
 
 func (x *exchange) startUpload() {
@@ -47,6 +48,9 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 			_ = up.Close()
 			return
 		}
+		if !chunked && total == x.head.length {
+			u.lastPiece()
+		}
 		if n > 0 && !x.uploadPiece(u, up, buf, n, chunked) {
 			return // the answer, or the end of the connection, tells the exchange why
 		}
@@ -62,6 +66,7 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 		}
 	}
 	if chunked {
+		u.lastPiece()
 		if _, err := up.Write(lastChunk); err != nil {
 			return
 		}
@@ -114,11 +119,29 @@ func (x *exchange) uploaded(u *upload, up net.Conn) {
 	}
 }
 
+func (u *upload) lastPiece() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last = true
+}
+
+// lastPieceTime is how long an answer waits for the last piece of its request.
+const lastPieceTime = 50 * time.Millisecond
+
 // headArrived tells the upload that the answer has begun, and reports whether
-// the whole body had been sent by then.
+// the whole body has been sent.
 func (u *upload) headArrived() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.last && !u.complete {
+		// The endpoint had the last piece before its write returned, most likely.
+		u.mu.Unlock()
+		select {
+		case <-u.done:
+		case <-time.After(lastPieceTime):
+		}
+		u.mu.Lock()
+	}
 	u.headSeen = true
 	return u.complete
 }

@@ -23,7 +23,7 @@ type Conn struct {
 	release, discard func()
 
 	raw   syscall.RawConn // nil if the connection has no file descriptor
-	peek  func(fd uintptr) bool
+	peek  func(fd uintptr)
 	quiet bool // result of peek
 }
 
@@ -32,10 +32,7 @@ func newConn(nc net.Conn) *Conn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.peek = func(fd uintptr) bool {
-				c.quiet = quiet(fd)
-				return true
-			}
+			c.peek = func(fd uintptr) { c.quiet = quiet(fd) }
 		}
 	}
 	return c
@@ -48,7 +45,7 @@ func (c *Conn) Alive() bool {
 	if c.raw == nil {
 		return true
 	}
-	return c.raw.Read(c.peek) == nil && c.quiet
+	return c.raw.Control(c.peek) == nil && c.quiet
 }
 
 // Release gives the connection back for reuse. Only a connection whose last
