@@ -45,8 +45,7 @@ func (l *Lab) Origin(name string, latency time.Duration) (*Origin, error) {
 		return nil, err
 	}
 	o := &Origin{Address: address, lab: l, name: name}
-	port := address[strings.LastIndexByte(address, ':')+1:]
-	o.Process, err = l.start(name+"-"+port, binary, "-name", name, "-listen", address, "-latency", latency.String())
+	o.Process, err = l.start(name+"-"+o.port(), binary, "-name", name, "-listen", address, "-latency", latency.String())
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +54,9 @@ func (l *Lab) Origin(name string, latency time.Duration) (*Origin, error) {
 		return err == nil
 	})
 }
+
+// port tells origins of one name apart.
+func (o *Origin) port() string { return o.Address[strings.LastIndexByte(o.Address, ':')+1:] }
 
 // Fail breaks the origin as the query of its fault endpoint says, such as
 // `errors=0.5`; the empty one heals it. The stats are those of that moment.
