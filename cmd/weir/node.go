@@ -62,7 +62,7 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 	if err := api.CheckAddress(config.Control.Address, n.tokens); err != nil {
 		return nil, err
 	}
-	if err := n.listen(); err != nil {
+	if err := n.listen(ctx); err != nil {
 		return nil, err
 	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
@@ -81,7 +81,7 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 	return n, nil
 }
 
-func (n *node) listen() error {
+func (n *node) listen(ctx context.Context) error {
 	open := func(what, address string) (net.Listener, error) {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -90,7 +90,7 @@ func (n *node) listen() error {
 		return l, nil
 	}
 	for _, l := range n.config.Listen {
-		ln, err := open("client", l.Address)
+		ln, err := proxy.Listen(ctx, l.Address)
 		if err != nil {
 			return err
 		}
