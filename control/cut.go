@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -113,6 +115,20 @@ func (c *Controller) cutsInForce() []rollout.Cut {
 	for _, byVersion := range c.cuts {
 		for _, cut := range byVersion {
 			cuts = append(cuts, cut)
+		}
+	}
+	return cuts
+}
+
+// cutsOf are the cuts of one rollout: those in etcd, and this node's own that
+// have not got there yet.
+func (c *Controller) cutsOf(id string) []rollout.Cut {
+	cuts := c.mirror.cutsOf(id)
+	for _, version := range slices.Sorted(maps.Keys(c.cuts[id])) {
+		own := c.cuts[id][version]
+		stored := func(other rollout.Cut) bool { return other.Node == own.Node && other.Version == own.Version }
+		if !slices.ContainsFunc(cuts, stored) {
+			cuts = append(cuts, own)
 		}
 	}
 	return cuts

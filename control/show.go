@@ -81,7 +81,7 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 
 func (c *Controller) showRollout(id string) RolloutView {
 	r := c.mirror.rollouts[id]
-	rv := RolloutView{State: r.value, ModRevision: r.mod, Cuts: c.mirror.cutsOf(id)}
+	rv := RolloutView{State: r.value, ModRevision: r.mod, Cuts: c.cutsOf(id)}
 	rv.InForce = !r.value.Phase.Final() && c.mirror.states[r.value.Service].value.Rollout == id
 	if r.value.Verdict != nil {
 		rv.Verdict = *r.value.Verdict
