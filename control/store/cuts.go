@@ -94,6 +94,7 @@ func (s *Store) Forget(rollout string) error {
 // runCuts puts what is owed until ctx ends.
 func (s *Store) runCuts(ctx context.Context) {
 	wait := pause{least: 100 * time.Millisecond, most: 2 * time.Second}
+	var grace <-chan time.Time
 	for ctx.Err() == nil {
 		c, ok := s.owed.next()
 		if ok {
@@ -109,7 +110,9 @@ func (s *Store) runCuts(ctx context.Context) {
 		case <-ctx.Done():
 		case <-s.owed.wake:
 		case <-s.owed.full:
-			s.oweMissing(ctx)
+			grace = time.After(s.opts.tuning.cutGrace)
+		case <-grace:
+			s.oweMissing()
 		}
 	}
 }
@@ -129,13 +132,8 @@ func (s *Store) putCut(ctx context.Context, c Cut) error {
 // oweMissing owes the journalled cuts that a full load did not bring: etcd was
 // wiped or restored. A cut deleted while etcd was up is not put back, for its
 // rollout has ended; one that ended while this node was away is forgotten by
-// the consumer, who gets the time for it.
-func (s *Store) oweMissing(ctx context.Context) {
-	select {
-	case <-time.After(s.opts.tuning.cutGrace):
-	case <-ctx.Done():
-		return
-	}
+// the consumer, who gets cutGrace for it.
+func (s *Store) oweMissing() {
 	for _, c := range s.journal.all() {
 		if s.mirror.has(c.key()) {
 			continue

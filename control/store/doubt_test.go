@@ -112,8 +112,10 @@ func TestEmbedded_FullQuotaRefusesWritesAndARestartRepairs(t *testing.T) {
 	n := openNode(t, opts).run()
 	big := Txn{Then: []Op{Put("audit/big", make([]byte, 200<<10))}}
 	var err error
-	for i := 0; i < 60 && err == nil; i++ {
+	// etcd notices with its next batch, some 100 ms later.
+	for end := time.Now().Add(10 * time.Second); err == nil && time.Now().Before(end); {
 		_, err = n.Commit(t.Context(), big)
+		time.Sleep(20 * time.Millisecond)
 	}
 	if !errors.Is(err, ErrFull) {
 		t.Fatalf("writes beyond the quota: %v, want ErrFull", err)
@@ -128,6 +130,21 @@ func TestEmbedded_FullQuotaRefusesWritesAndARestartRepairs(t *testing.T) {
 	n = openNode(t, opts).run()
 	n.put("services/shop", "1")
 	n.awaitKey("cuts/r1/edge-1", "errors")
+}
+
+func TestLeader_IsNoLongerThanItsLease(t *testing.T) {
+	s := &Store{session: newSession()}
+	f := func(fence int64, left time.Duration, want bool) {
+		t.Helper()
+		s.session.mu.fence, s.session.mu.until = fence, time.Now().Add(left)
+		got, ok := s.Leader()
+		if ok != want || got != Created(LeaderKey, fence) {
+			t.Errorf("with the lease for another %s: %v, %v; want %v", left, got, ok, want)
+		}
+	}
+	f(7, time.Minute, true)
+	f(7, -time.Millisecond, false)
+	f(0, time.Minute, false)
 }
 
 func TestMirror_AlarmsOnceAtEightyPercent(t *testing.T) {

@@ -152,6 +152,7 @@ func testTuning() tuning {
 		callTimeout: time.Second,
 		probeEvery:  100 * time.Millisecond,
 		firstLoad:   500 * time.Millisecond,
+		spaceEvery:  200 * time.Millisecond,
 		diskEvery:   20 * time.Millisecond,
 		cutGrace:    100 * time.Millisecond,
 		noFsync:     true,

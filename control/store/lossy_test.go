@@ -132,6 +132,8 @@ func testLostAnswers(t *testing.T, opts Options) {
 	f("beaten", cas("beaten"), []loss{requestLost}, overwrite("theirs"), false, "theirs", nil)
 	// The rival wrote our value to this key, but not our audit entry with it.
 	f("alike", cas("alike"), []loss{requestLost}, overwrite("ours"), false, "ours", nil)
+	n.put("audit/again", "entry")
+	f("again", cas("again"), []loss{requestLost}, overwrite("ours"), false, "ours", nil)
 	f("blindly", blind("blindly"), []loss{answerLost}, nil, true, "ours", nil)
 	f("doubt", blind("doubt"), []loss{requestLost}, nil, false, "", ErrUnknown)
 }

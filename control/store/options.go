@@ -64,6 +64,8 @@ type tuning struct {
 	cutGrace time.Duration
 	// retention is how many revisions the embedded etcd keeps.
 	retention string
+	// spaceEvery is how often the size of etcd's database is asked for.
+	spaceEvery time.Duration
 	// quota is the space quota of the embedded etcd in bytes.
 	quota int64
 	// noFsync makes the embedded etcd fast and unsafe.
@@ -85,6 +87,7 @@ func (t *tuning) fill() {
 	set(&t.watchSilence, 10*time.Second)
 	set(&t.relistEvery, 5*time.Minute)
 	set(&t.firstLoad, 3*time.Second)
+	set(&t.spaceEvery, time.Minute)
 	set(&t.diskEvery, time.Second)
 	set(&t.cutGrace, 500*time.Millisecond)
 	if t.quota == 0 {

@@ -3,15 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
-
-// spaceEvery is how often the size of etcd's database is asked for.
-const spaceEvery = time.Minute
 
 // measureSpace records how much of its quota etcd uses, and warns at 80 % of
 // it: at 100 % etcd refuses every write but deletions.

@@ -254,6 +254,8 @@ func testLead(t *testing.T, opts Options) {
 }
 
 func testCuts(t *testing.T, opts Options) {
+	// A cut must not wait for a full load to be missed.
+	opts.tuning.cutGrace = time.Hour
 	n := openNode(t, opts).run()
 	n.await("first load", func() bool { return n.last.Full })
 	if err := n.Cut("r1", "", []byte("50% errors")); err != nil {

@@ -185,7 +185,7 @@ func (s *Store) probe(ctx context.Context, cluster uint64, failed chan<- error) 
 			return
 		case <-tick.C:
 		}
-		if time.Since(measured) > spaceEvery {
+		if time.Since(measured) > t.spaceEvery {
 			measured = time.Now()
 			s.measureSpace(ctx)
 		}
