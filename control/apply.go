@@ -156,22 +156,26 @@ func (c *Controller) revise(txn *store.Txn, old, doc configs.Service, state roll
 	if !inForce {
 		return nil
 	}
+	before := rollout.Pair{Rollout: r, Service: state}
+	ch := change{before: before, after: before, actor: cmd.Actor, at: now}
 	for _, version := range r.Candidates {
 		if old.Versions[version].Revision == doc.Versions[version].Revision {
 			continue
 		}
-		before := rollout.Pair{Rollout: r, Service: state}
-		after, effects, err := rollout.Step(before, rollout.RevisionChanged{At: now, Version: version, Revision: doc.Versions[version].Revision}, c.stageElapsed(r.ID))
+		after, effects, err := rollout.Step(ch.after, rollout.RevisionChanged{At: now, Version: version, Revision: doc.Versions[version].Revision}, c.stageElapsed(r.ID))
 		if err != nil {
 			return refusal(err)
 		}
-		moved, err := c.transaction(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now})
-		if err != nil {
-			return err
-		}
-		txn.If, txn.Then = append(txn.If, moved.If...), append(txn.Then, moved.Then...)
+		ch.after, ch.effects = after, append(ch.effects, effects...)
+	}
+	if !worth(ch.before, ch.after, ch.effects) {
 		return nil
 	}
+	moved, err := c.transaction(ch)
+	if err != nil {
+		return err
+	}
+	txn.If, txn.Then = append(txn.If, moved.If...), append(txn.Then, moved.Then...)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -103,17 +104,13 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	if event == nil {
 		return
 	}
-	elapsed := t.stageElapsed
-	if !t.ended.IsZero() {
-		elapsed = now.Sub(t.ended)
-	}
-	next, effects, err := rollout.Step(pair, event, elapsed)
+	next, effects, err := rollout.Step(pair, event, t.sinceStep(now))
 	if err != nil {
 		c.log.Error("rollout not moved", zap.String("rollout", t.id), zap.Error(err))
 		return
 	}
 	c.carryOut(effects)
-	if !changed(pair, next) {
+	if !worth(pair, next, effects) {
 		return
 	}
 	txn, err := c.transaction(change{before: pair, after: next, effects: effects, actor: "weir", at: now, fence: &fence})
@@ -128,6 +125,9 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 // how stable fares after one, else the plain look.
 func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollout.Event {
 	r := pair.Rollout
+	if cut := c.unanswered(t, pair, now); cut != nil {
+		return *cut
+	}
 	if !t.ended.IsZero() {
 		if r.Phase != rollout.RolledBack || pair.Service.Rollout != "" || r.Verdict == nil {
 			return nil
@@ -138,12 +138,6 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 			}
 		}
 		return nil
-	}
-	for _, cut := range c.mirror.cutsOf(t.id) {
-		event := rollout.CutSeen{At: now, Cut: cut}
-		if next, _, err := rollout.Step(pair, event, t.stageElapsed); err == nil && changed(pair, next) {
-			return event
-		}
 	}
 	if len(c.cuts[t.id]) > 0 {
 		return nil // the cut is on its way to etcd; nothing may overtake it
@@ -158,6 +152,23 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 		tick.Verdict = verdicts[r.To]
 	}
 	return tick
+}
+
+// unanswered is a cut in etcd that the state does not say yet. One that comes
+// within moments of a success takes it back.
+func (c *Controller) unanswered(t *trial, pair rollout.Pair, now time.Time) *rollout.CutSeen {
+	for _, cut := range c.mirror.cutsOf(t.id) {
+		event := rollout.CutSeen{At: now, Cut: cut}
+		if next, effects, err := rollout.Step(pair, event, t.sinceStep(now)); err == nil && worth(pair, next, effects) {
+			return &event
+		}
+	}
+	return nil
+}
+
+// worth reports whether a step has anything to write.
+func worth(before, after rollout.Pair, effects []rollout.Effect) bool {
+	return changed(before, after) || slices.Contains(effects, rollout.Effect(rollout.DropCuts{}))
 }
 
 // acked reports whether a raise may follow: every leased node has applied the

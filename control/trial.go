@@ -149,6 +149,14 @@ func outcomes(t *stats.Trial, tick uint32) (analysis.Outcomes, bool) {
 	return analysis.Outcomes(o), ok
 }
 
+// sinceStep is the stage time or, once the rollout is over, the time since.
+func (t *trial) sinceStep(now time.Time) time.Duration {
+	if t.ended.IsZero() {
+		return t.stageElapsed
+	}
+	return now.Sub(t.ended)
+}
+
 // follow takes in where the rollout stands now. Stage time starts at 0 with
 // every new stretch.
 func (t *trial) follow(r rollout.State) {

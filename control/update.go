@@ -64,7 +64,7 @@ func (c *Controller) stepCuts(ids []string, now time.Time) {
 	fence, leading := c.opts.Store.Leader()
 	for _, id := range ids {
 		t := c.trials[id]
-		if pair, ok := c.mirror.pair(id); ok && leading && t != nil && t.ended.IsZero() {
+		if pair, ok := c.mirror.pair(id); ok && leading && t != nil {
 			c.step(t, pair, now, fence)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -84,8 +85,13 @@ func (s *Store) Cut(rollout, part string, value []byte) error {
 func (s *Store) Cuts() []Cut { return s.journal.all() }
 
 // Forget drops the cuts and the fuse of a rollout that ended. The keys in etcd
-// are the caller's to delete, with the transaction that ends the rollout.
+// are the caller's to delete, with the transaction that ends the rollout. The
+// disk copy is brought up to date first: a node that restarts without etcd must
+// find the cut or the state that made it void, never neither.
 func (s *Store) Forget(rollout string) error {
+	if err := s.flush(); err != nil {
+		return fmt.Errorf("cannot forget the cuts of rollout %q: %w", rollout, err)
+	}
 	err := s.journal.forget(rollout)
 	s.owed.forget(rollout)
 	return errors.Join(err, s.disk.forgetFuse(rollout))
