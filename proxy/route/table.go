@@ -20,6 +20,8 @@ type Table struct {
 	// Services are all that a rule leads to, in the order of the rules.
 	Services []*Service
 
+	byName map[string]*Service
+
 	// hosts is keyed by the labels of a host, the last first. Its root holds the
 	// rules for any host, as those below no name at all.
 	hosts node[host]
@@ -40,7 +42,7 @@ const maxHost = 255
 // It fails if a rule cannot match (*RuleError) or if two rules could match one
 // request and neither is the narrower (*TieError); the error joins all of these.
 func NewTable(revision int64, rules []Rule) (*Table, error) {
-	t := &Table{Revision: revision}
+	t := &Table{Revision: revision, byName: make(map[string]*Service)}
 	var problems []error
 	for _, rule := range rules {
 		e, err := newEntry(rule)
@@ -87,15 +89,8 @@ func (t *Table) Match(q *Request) *Route {
 	return nil
 }
 
-// Service returns the service of the given name, or nil. It searches: not for
-// the hot path.
-func (t *Table) Service(name string) *Service {
-	i := slices.IndexFunc(t.Services, func(s *Service) bool { return s.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return t.Services[i]
-}
+// Service returns the service of the given name, or nil. Not for the hot path.
+func (t *Table) Service(name string) *Service { return t.byName[name] }
 
 // match returns the route of the narrowest rule below paths, which may be nil.
 func match(paths *node[[]*entry], q *Request) *Route {
@@ -144,6 +139,7 @@ func (t *Table) list(s *Service) error {
 		return fmt.Errorf("there are two services named %q", s.Name)
 	default:
 		t.Services = append(t.Services, s)
+		t.byName[s.Name] = s
 	}
 	return nil
 }
