@@ -198,6 +198,7 @@ func TestDrain_QueuedConnectionsAreServed(t *testing.T) {
 	l := &listener{Listener: ln, server: w.server}
 	w.handler.draining.Store(true)
 	l.end()
+	time.Sleep(settle + 50*time.Millisecond) // its time passes before anybody accepts
 	served := make(chan error, 1)
 	go func() { served <- w.server.codec.Serve(l) }()
 	for _, c := range clients {

@@ -74,7 +74,8 @@ func newExchange(h *Handler) *exchange {
 }
 
 func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
-	x.perRequest = perRequest{ctx: ctx, conn: ctx.Conn().(*clientConn), startedAt: x.h.Now()}
+	conn := ctx.Conn().(*clientConn)
+	x.perRequest = perRequest{ctx: ctx, conn: conn, client: conn.address, startedAt: x.h.Now()}
 	x.sentAt.Store(0)
 }
 
@@ -103,7 +104,7 @@ func (x *exchange) end() {
 }
 
 // maxKept is the largest buffer that an exchange keeps for later requests.
-const maxKept = 128 << 10
+const maxKept = 80 << 10
 
 func (x *exchange) shrink() {
 	for _, b := range []*[]byte{&x.in, &x.out, &x.body} {

@@ -229,6 +229,27 @@ func TestFailure_DirtyConnectionsAreNotUsedAgain(t *testing.T) {
 	f("204 with a body", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 204 No Content\r\n\r\n")
 }
 
+func TestFailure_BytesNobodyAskedForAnswerNobody(t *testing.T) {
+	spoken := make(chan struct{}, 1)
+	u := newUpstream(t, func(c *upConn) {
+		c.request()
+		c.write(hello)
+		if c.n == 1 {
+			time.Sleep(20 * time.Millisecond) // the connection is idle by now
+			c.write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+			spoken <- struct{}{}
+		}
+		c.head()
+	})
+	c := newWorld(t, nil, u).dial()
+	c.send(get)
+	c.expect(hello)
+	<-spoken
+	time.Sleep(10 * time.Millisecond)
+	c.send(get)
+	c.expect(hello)
+}
+
 func TestFailure_ClientThatLeavesIsNobodysError(t *testing.T) {
 	stop := make(chan struct{})
 	u := newUpstream(t, func(c *upConn) {

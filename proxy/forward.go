@@ -88,10 +88,9 @@ func (x *exchange) forward() {
 
 // try sends the request once and waits for the final head. stale says that the
 // connection had been closed since its last use and the request can be sent
-// again; probe looks at a connection before it is used.
-func (x *exchange) try(probe bool) (reason stats.Reason, stale bool) {
-	replayable := x.read && idempotent(x.head.method)
-	if reason := x.connect(probe || !replayable); reason != stats.None {
+// again, once.
+func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
+	if reason := x.connect(); reason != stats.None {
 		return reason, false
 	}
 	deadline := x.h.base.Add(time.Duration(x.dispatchedAt) + x.service.Timeout)
@@ -112,12 +111,14 @@ func (x *exchange) try(probe bool) (reason stats.Reason, stale bool) {
 	}
 	// Even after a failed write there may be an answer: refused before it was read.
 	reason, silent := x.readHead()
-	return reason, reason == stats.Reset && silent && replayable && x.up.Reused && !probe
+	replayable := x.read && idempotent(x.head.method) && !again
+	return reason, reason == stats.Reset && silent && replayable && x.up.Reused
 }
 
-// connect acquires a connection. With probe, one that its endpoint has closed
-// is dropped: its request could not be sent again.
-func (x *exchange) connect(probe bool) stats.Reason {
+// connect acquires a connection. One kept from an earlier request is looked at
+// first: if its endpoint has closed it, a request that must not be sent twice
+// would be lost; if bytes wait in it, they would pass for this request's answer.
+func (x *exchange) connect() stats.Reason {
 	for {
 		up, err := x.endpoint.Acquire(x.service.ConnectTimeout)
 		if err != nil {
@@ -126,7 +127,7 @@ func (x *exchange) connect(probe bool) stats.Reason {
 			}
 			return stats.Connect
 		}
-		if !probe || !up.Reused || up.Alive() {
+		if !up.Reused || up.Alive() {
 			x.up = up
 			return stats.None
 		}

@@ -83,7 +83,7 @@ func (l *listener) end() {
 		l.server.log.Warn("cannot hold new connections back while draining", zap.Error(err))
 		wait = 0
 	}
-	l.last = time.Now().Add(wait + settle)
+	l.last = time.Now().Add(wait + time.Second)
 	l.ending.Store(true)
 	_ = sc.SetDeadline(time.Now().Add(max(wait, time.Millisecond)))
 }

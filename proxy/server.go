@@ -141,9 +141,17 @@ func (h *Handler) serveError(ctx *fasthttp.RequestCtx, err error) {
 		}
 		r = HeadTimeout
 	}
+	h.refuse(c, r)
+}
+
+// refuse answers on a connection that has no exchange, and lets it end.
+func (h *Handler) refuse(c *clientConn, r Rejection) {
 	h.rejected(r)
 	c.linger = true
 	_ = c.send(appendOwn(nil, ownAnswer{status: r.status(), word: r.String(), close: true}))
+	if log := h.options.AccessLog; log != nil {
+		log.Info("request", zap.ByteString("client", c.address), zap.Int("status", r.status()), zap.String("reason", r.String()))
+	}
 }
 
 // serveExpect decides on a request whose client waits for 100 Continue. weir
@@ -154,16 +162,14 @@ func (h *Handler) serveExpect(ctx *fasthttp.RequestCtx) int {
 	x := h.exchanges.Get().(*exchange)
 	defer h.exchanges.Put(x)
 	r := x.head.parse(ctx.Method(), ctx.Request.Header.RequestURI(), ctx.Request.Header.Protocol(), ctx.Request.Header.RawHeaders())
-	if r == Accepted {
-		if c.send(continueLine) == nil {
-			return fasthttp.StatusContinue
-		}
+	if r != Accepted {
+		h.refuse(c, r)
+		return r.status()
+	}
+	if x.head.minor == 1 && c.send(continueLine) != nil {
 		return fasthttp.StatusExpectationFailed // nobody is there to read it
 	}
-	h.rejected(r)
-	c.linger = true
-	_ = c.send(appendOwn(nil, ownAnswer{status: r.status(), word: r.String(), close: true}))
-	return r.status()
+	return fasthttp.StatusContinue
 }
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
