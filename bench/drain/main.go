@@ -1,0 +1,69 @@
+// Command drain measures what a SIGTERM costs users: requests lost of 64 busy
+// keep-alive clients, run after run with a fresh process. It exits with 1 unless
+// every run loses none.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/weirproxy/weir/bench/lab"
+)
+
+type options struct {
+	weir    string
+	runs    int
+	clients int
+	window  time.Duration
+	out     string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.weir, "weir", "", "the weir binary; empty: build one")
+	flag.IntVar(&o.runs, "runs", 20, "how many processes are told to end")
+	flag.IntVar(&o.clients, "clients", 64, "busy clients, half without rest, half with pauses of up to 20 ms")
+	flag.DurationVar(&o.window, "window", time.Second, "drain.window of the node")
+	flag.StringVar(&o.out, "out", "", "file to keep the result in")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) (err error) {
+	l, err := lab.New(o.weir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close(false)) }()
+	result := lab.NewResult(o.out)
+	result.Printf("SIGTERM under %d busy keep-alive clients, drain.window %s\n", o.clients, o.window)
+	clean, lost, answered := 0, 0, 0
+	for i := range o.runs {
+		r, err := l.Drain(lab.DrainOptions{Clients: o.clients, Window: o.window})
+		if err != nil {
+			return err
+		}
+		result.Printf("run %2d  %s\n", i+1, r)
+		if r.Lost > 0 {
+			result.Printf("        %s\n", r.Shots)
+		} else {
+			clean++
+		}
+		lost += r.Lost
+		answered += r.After
+	}
+	result.Printf("\nruns without a loss: %d of %d; bar %d\nrequests lost: %d; %d were answered after SIGTERM\n", clean, o.runs, o.runs, lost, answered)
+	if err := result.Close(); err != nil {
+		return err
+	}
+	if clean < o.runs {
+		return errors.New("the bar was missed")
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// start serves an origin on a real connection and returns its URL.
+func start(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(newOrigin("green", 0))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	t.Cleanup(func() {
+		// Without a wait for connections: one may hang, as it was asked to.
+		if err := errors.Join(l.Close(), <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+func ask(t *testing.T, method, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func seen(t *testing.T, url string) (s stats) {
+	t.Helper()
+	_, body := ask(t, "GET", url+"/__origin/stats")
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	return s
+}
+
+func TestOrigin_CountsUsersAndNotProbes(t *testing.T) {
+	url := start(t)
+	ask(t, "GET", url+"/healthz")
+	if s := seen(t, url); s.Requests != 0 || s.Last != 0 {
+		t.Errorf("a probe was counted: %+v", s)
+	}
+	before := time.Now()
+	if code, body := ask(t, "GET", url+"/cart"); code != 200 || body != "hello from green\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	s := seen(t, url)
+	if last := time.Unix(0, s.Last); s.Requests != 1 || last.Before(before) || last.After(time.Now()) || s.InFlight != 0 {
+		t.Errorf("after one request: %+v", s)
+	}
+}
+
+func TestOrigin_FailsAsAsked(t *testing.T) {
+	url := start(t)
+	ask(t, "POST", url+"/__origin/fault?errors=0.5&unhealthy=1&latency=1ms")
+	if code, _ := ask(t, "GET", url+"/healthz"); code != 503 {
+		t.Errorf("the probe gets %d", code)
+	}
+	failed := 0
+	for range 200 {
+		if code, _ := ask(t, "GET", url+"/"); code == 500 {
+			failed++
+		}
+	}
+	if s := seen(t, url); failed < 60 || failed > 140 || s.Errors != int64(failed) {
+		t.Errorf("half of 200 are %d; the origin counts %d", failed, s.Errors)
+	}
+	ask(t, "POST", url+"/__origin/fault?")
+	if code, _ := ask(t, "GET", url+"/"); code != 200 {
+		t.Errorf("a healed origin answers %d", code)
+	}
+	if code, _ := ask(t, "POST", url+"/__origin/fault?errors=2"); code != 400 {
+		t.Errorf("a share above 1 gets %d", code)
+	}
+}
+
+func TestOrigin_BreaksConnectionsAsAsked(t *testing.T) {
+	f := func(fault, want string, wantErr error) {
+		t.Helper()
+		url := start(t)
+		ask(t, "POST", url+"/__origin/fault?"+fault)
+		nc, err := net.Dial("tcp", url[len("http://"):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		fmt.Fprint(nc, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		got, err := io.ReadAll(nc)
+		if !errors.Is(err, wantErr) || string(got) != want {
+			t.Errorf("%s: the client gets %q, %v", fault, got, err)
+		}
+	}
+
+	f("reset=1", "", syscall.ECONNRESET)
+	f("truncated=1", "HTTP/1.1 200 OK\r\nX-Version: green\r\nContent-Length: 1000\r\n\r\nhalf of", nil)
+	f("hang=1", "", os.ErrDeadlineExceeded)
+}
+
+func TestParseFault(t *testing.T) {
+	f := func(query string, want fault) {
+		t.Helper()
+		want.text = query
+		if got, err := parseFault(query); err != nil || got != want {
+			t.Errorf("%q is %+v, %v", query, got, err)
+		}
+	}
+	bad := func(query string) {
+		t.Helper()
+		if got, err := parseFault(query); err == nil {
+			t.Errorf("%q is %+v", query, got)
+		}
+	}
+
+	f("", fault{})
+	f("errors=0.5", fault{share: 0.5})
+	f("latency=300ms", fault{latency: 300 * time.Millisecond})
+	f("hang=1&latency=1s", fault{share: 1, kind: hangsUp, latency: time.Second})
+	f("truncated=0.1&unhealthy=true", fault{share: 0.1, kind: truncates, unhealthy: true})
+	bad("errors=0")
+	bad("errors=1.1")
+	bad("errors=NaN")
+	bad("errors=0.1&reset=0.1")
+	bad("slow=1")
+	bad("latency=soon")
+	bad("errors=%zz")
+}
