@@ -96,7 +96,7 @@ func (c *Collector) ripen(stream int, age int64, stable, candidate *Outcomes) (S
 	if age < c.delay[limit] {
 		return Sample{}, false
 	}
-	return Sample{Horizon: Latency, Limit: limit, Stable: c.slow(stable, limit), Candidate: c.slow(candidate, limit)}, true
+	return Sample{Horizon: Latency, Limit: limit, Stable: c.slow(stable, limit, true), Candidate: c.slow(candidate, limit, false)}, true
 }
 
 // errors are the bad ends of a tick. Unfinished requests are bad where that
@@ -112,7 +112,11 @@ func (c *Collector) errors(o *Outcomes, unfinishedBad bool) Counts {
 	return counts
 }
 
-func (c *Collector) slow(o *Outcomes, limit int) Counts {
+// slow are the requests beyond a latency limit. Requests that failed before it
+// leave the denominator, but where that lowers the evidence they are bad: on
+// stable. In an outage that both versions share and one answers more slowly,
+// its failures would otherwise look slow beside nothing.
+func (c *Collector) slow(o *Outcomes, limit int, failedBad bool) Counts {
 	if o.Excluded[limit] > o.Started || o.Headed > o.Started {
 		return Counts{}
 	}
@@ -120,6 +124,10 @@ func (c *Collector) slow(o *Outcomes, limit int) Counts {
 	counts := Counts{N: o.Started - o.Excluded[limit], X: o.Over[limit] + hung, Raw: o.Over[limit] + hung}
 	if c.keyed {
 		counts.X = o.OverUnique[limit] + hung
+	}
+	if failedBad {
+		counts.N = o.Started
+		counts.X += o.Excluded[limit]
 	}
 	counts.X, counts.Raw = min(counts.X, counts.N), min(counts.Raw, counts.N)
 	return counts

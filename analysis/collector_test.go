@@ -75,7 +75,7 @@ func TestCollector_ReadsALimitOneTickAfterItPassed(t *testing.T) {
 	p := triggers(t, "latency_p99 > 250ms")
 	o := Outcomes{Started: 10, Headed: 8, Ended: 7}
 	o.Over[0], o.OverUnique[0], o.Excluded[0] = 3, 1, 2
-	f := func(keyed bool, age int64, want Counts) {
+	f := func(keyed bool, age int64, want, wantStable Counts) {
 		t.Helper()
 		p.Keyed = keyed
 		samples := record{0: {o, o}}.collect(NewCollector(p, time.Second, 0, 0), 1+age)
@@ -83,13 +83,15 @@ func TestCollector_ReadsALimitOneTickAfterItPassed(t *testing.T) {
 		if (i >= 0) != (want.N > 0) {
 			t.Fatalf("age %d: %+v", age, samples)
 		}
-		if i >= 0 && (samples[i].Candidate != want || samples[i].Stable != want) {
-			t.Fatalf("%+v, want %+v", samples[i], want)
+		if i >= 0 && (samples[i].Candidate != want || samples[i].Stable != wantStable) {
+			t.Fatalf("%+v, want %+v and stable %+v", samples[i], want, wantStable)
 		}
 	}
-	f(false, 3, Counts{})
-	f(false, 4, Counts{N: 8, X: 5, Raw: 5})
-	f(true, 4, Counts{N: 8, X: 3, Raw: 5})
+	// What failed before the limit leaves the candidate's denominator and is bad
+	// on stable: both lower the evidence.
+	f(false, 3, Counts{}, Counts{})
+	f(false, 4, Counts{N: 8, X: 5, Raw: 5}, Counts{N: 10, X: 7, Raw: 5})
+	f(true, 4, Counts{N: 8, X: 3, Raw: 5}, Counts{N: 10, X: 5, Raw: 5})
 }
 
 func TestCollector_CountsABucketOnceWhereThereIsAKey(t *testing.T) {

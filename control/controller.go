@@ -43,8 +43,16 @@ type Options struct {
 	AckTimeout time.Duration
 }
 
-// lookEvery is how often rollouts are judged: once a dispatch tick.
-const lookEvery = stats.TickLength
+// lookEvery is how often rollouts are judged: four times a dispatch tick, so
+// that what has ripened does not wait.
+const lookEvery = stats.TickLength / 4
+
+// sayEvery is how often a node says what it has applied, showEvery how often
+// readers get a new picture, unless something changes.
+const (
+	sayEvery  = 100 * time.Millisecond
+	showEvery = 200 * time.Millisecond
+)
 
 // Controller owns the desired state of a node. Make it with New, run it once
 // with Run; its other methods are safe for concurrent use while it runs.

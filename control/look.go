@@ -43,7 +43,7 @@ func (c *Controller) look(now time.Time) {
 		c.prune(now, fence)
 	}
 	c.announce(now)
-	if now.Sub(c.lastView) >= 2*lookEvery {
+	if now.Sub(c.lastView) >= showEvery {
 		c.show(now)
 	}
 	c.wake()

@@ -58,7 +58,7 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 	}
 	if len(ops) > pruneBatch {
 		ops = ops[:pruneBatch]
-		c.pruned = now.Add(lookEvery - pruneEvery) // the rest soon
+		c.pruned = now.Add(sayEvery - pruneEvery) // the rest soon
 	}
 	c.work(func(ctx context.Context) func() {
 		if _, err := c.opts.Store.Commit(ctx, store.Txn{If: []store.Compare{fence}, Then: ops}); err != nil {

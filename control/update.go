@@ -109,7 +109,7 @@ func (c *Controller) createKeys() {
 // and `?wait=applied` know.
 func (c *Controller) announce(now time.Time) {
 	// Ten a second keep up with a person's waits and spare etcd in a burst.
-	if c.mirror.source != store.SourceEtcd || c.mirror.relevant == c.announced || now.Sub(c.said) < lookEvery {
+	if c.mirror.source != store.SourceEtcd || c.mirror.relevant == c.announced || now.Sub(c.said) < sayEvery {
 		return
 	}
 	c.announced, c.said = c.mirror.relevant, now
