@@ -192,6 +192,24 @@ func TestStream_EarlyAnswerEndsBothConnections(t *testing.T) {
 	}
 }
 
+func TestUpload_AnswerWaitsForTheLastPieceOnly(t *testing.T) {
+	u := &upload{done: make(chan struct{})}
+	if u.headArrived() {
+		t.Error("an upload that goes on is complete")
+	}
+	u.lastPiece()
+	go func() {
+		time.Sleep(5 * time.Millisecond)
+		u.mu.Lock()
+		u.complete = true
+		u.mu.Unlock()
+		close(u.done)
+	}()
+	if !u.headArrived() {
+		t.Error("the last piece was not waited for")
+	}
+}
+
 func TestStream_BadUploadsAreTheClientsFault(t *testing.T) {
 	f := func(name, body string, status int, word string) {
 		t.Run(name, func(t *testing.T) {
