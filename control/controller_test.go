@@ -145,7 +145,10 @@ func TestController_RestartResumesStageTimeAndEvidence(t *testing.T) {
 	l.do(ApplyService{Document: shop(), Actor: "ana"})
 	stop := l.traffic(1000, func(string) bool { return false })
 	id := l.do(StartRollout{Plan: canary(stage(1000, 30*time.Second)), Actor: "ana"}).ID
-	l.until("a second was judged", func() bool { r := l.rollout(id); return r.StageElapsed > time.Second && len(r.Rules) > 0 && r.Rules[0].Candidate.N > 50 })
+	l.until("a second was judged", func() bool {
+		r := l.rollout(id)
+		return r.StageElapsed > time.Second && len(r.Rules) > 0 && r.Rules[0].Candidate.N > 50
+	})
 	stop()
 	before := l.rollout(id)
 	l.stop()

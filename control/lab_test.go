@@ -136,19 +136,6 @@ func (l *lab) rollout(id string) RolloutView {
 	return *r
 }
 
-func (l *lab) weight(version string) configs.Weight {
-	s, ok := l.View().Service("shop")
-	if !ok {
-		return -1
-	}
-	for _, v := range s.Versions {
-		if v.Name == version {
-			return v.Weight
-		}
-	}
-	return -1
-}
-
 // picked is how many buckets the published table gives to a version.
 func (l *lab) picked(version string) int {
 	s := l.tables.Load().Service("shop")

@@ -21,10 +21,9 @@ type exchange struct {
 	head requestHead
 	resp responseHead
 
-	in     []byte // toward the client: head and what is sent with it
-	out    []byte // toward the endpoint: head and small body
-	body   []byte // small request body
-	cookie []byte // scratch
+	in   []byte // toward the client: head and what is sent with it
+	out  []byte // toward the endpoint: head and small body
+	body []byte // small request body
 
 	// sentAt is when the last byte of the request was sent; 0: not yet.
 	sentAt atomic.Int64

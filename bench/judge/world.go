@@ -32,10 +32,9 @@ type trial struct {
 
 // lateEnd are bad requests of one tick that end in a later one.
 type lateEnd struct {
-	tick    int64
-	side    int
-	bad     uint64
-	buckets []int32 // of the bad requests of a keyed service
+	tick int64
+	side int
+	bad  uint64
 }
 
 func newTrial(p analysis.Policy) *trial {

@@ -203,7 +203,7 @@ func TestAPI_LaterWorkIs501(t *testing.T) {
 
 func TestAPI_ProcessRoutes(t *testing.T) {
 	ready := io.ErrClosedPipe
-	var now error = ready
+	var now = error(ready)
 	b := withShop(t, func(o *api.Options) {
 		o.Metrics = func(w io.Writer) { _, _ = io.WriteString(w, "weir_state_connected 1\n") }
 		o.Ready = func() error { return now }

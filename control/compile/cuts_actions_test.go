@@ -34,12 +34,11 @@ func (c *checker) lead(w world, n int) []world {
 	if w.pending[n].open || me.cut && !s.cut {
 		return nil
 	}
-	next := s.pair
+	event := byTick
 	if s.cut {
-		next = c.step(s.pair, byCut)
-	} else {
-		next = c.step(s.pair, byTick)
+		event = byCut
 	}
+	next := c.step(s.pair, event)
 	if next == s.pair {
 		return nil
 	}
