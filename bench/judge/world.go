@@ -113,6 +113,7 @@ func (c *crowd) step(t *trial, r *rand.Rand) {
 			continue
 		}
 		o.Errors, o.ErrorsUnique = bad, bad
+		leave(o, bad)
 	}
 	for _, e := range t.due() {
 		o := &t.ring[e.tick%ringTicks][e.side]
@@ -122,6 +123,14 @@ func (c *crowd) step(t *trial, r *rand.Rand) {
 		o.ErrorsUnique += e.bad
 	}
 	t.end()
+}
+
+// leave takes failures that came at once out of the latency denominator, as the
+// recorder does.
+func leave(o *analysis.Outcomes, bad uint64) {
+	for k := range o.Excluded {
+		o.Excluded[k] += bad
+	}
 }
 
 const (
@@ -160,6 +169,7 @@ func (k *keyed) step(t *trial, r *rand.Rand) {
 			continue
 		}
 		o.Errors++
+		leave(o, 1)
 		if t.tick >= k.marks[bucket] {
 			o.ErrorsUnique++
 			k.marks[bucket] = t.tick + markTicks
