@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -24,11 +25,12 @@ func (w *world) awaitQuiet(patience time.Duration) time.Time {
 	return last
 }
 
-// share fails the test if green's part of the shots is not near want.
+// share fails the test if green's part of the shots is further from want than
+// luck explains.
 func (w *world) share(shots lab.Shots, want float64) {
 	w.t.Helper()
 	got := float64(shots.To("green")) / float64(max(len(shots), 1))
-	if len(shots) < 200 || got < want*0.75 || got > want*1.25 {
+	if len(shots) < 200 || math.Abs(got-want) > 5*math.Sqrt(want*(1-want)/float64(len(shots))) {
 		w.t.Errorf("green had %.1f%% of %d requests, not about %.0f%%", 100*got, len(shots), 100*want)
 	}
 }

@@ -26,8 +26,9 @@ const patience = 20 * time.Second
 
 // conn is one client connection. One goroutine uses it at a time.
 type conn struct {
-	nc net.Conn
-	br *bufio.Reader
+	nc   net.Conn
+	br   *bufio.Reader
+	used time.Time // when it had its last answer
 }
 
 func dial(address string) (*conn, error) {
@@ -35,7 +36,7 @@ func dial(address string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{nc: nc, br: bufio.NewReader(nc)}, nil
+	return &conn{nc: nc, br: bufio.NewReader(nc), used: time.Now()}, nil
 }
 
 // do sends a request and reads the answer. With any fate but Answered, and

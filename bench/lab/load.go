@@ -113,6 +113,7 @@ func (t *Traffic) shoot(request []byte) Shot {
 		return shot
 	}
 	if keep := c.shoot(request, &shot); keep {
+		c.used = shot.Ended
 		t.mu.Lock()
 		t.idle = append(t.idle, c)
 		t.mu.Unlock()
@@ -122,16 +123,36 @@ func (t *Traffic) shoot(request []byte) Shot {
 	return shot
 }
 
+// longIdle is when a client gives up a connection that it did not use, as
+// browsers and proxies do: earlier than the other side, which may end an idle
+// connection in the very moment of the next request.
+const longIdle = 15 * time.Second
+
 func (t *Traffic) acquire() (*conn, error) {
-	t.mu.Lock()
-	if n := len(t.idle); n > 0 {
-		c := t.idle[n-1]
-		t.idle = t.idle[:n-1]
-		t.mu.Unlock()
+	if c := t.pop(); c != nil {
 		return c, nil
 	}
-	t.mu.Unlock()
 	return dial(t.load.Address)
+}
+
+// pop takes the idle connection that was used last; nil if none is young enough.
+func (t *Traffic) pop() *conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.idle)
+	if n == 0 {
+		return nil
+	}
+	if c := t.idle[n-1]; time.Since(c.used) < longIdle {
+		t.idle = t.idle[:n-1]
+		return c
+	}
+	// All others are older still.
+	for _, c := range t.idle {
+		c.close()
+	}
+	t.idle = t.idle[:0]
+	return nil
 }
 
 // shoot fills in what became of a request, and reports whether the connection
