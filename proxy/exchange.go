@@ -1,13 +1,11 @@
 package proxy
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
-	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
@@ -15,8 +13,7 @@ import (
 // exchange is one request and its answer. It is used again for later ones; its
 // buffers and arrays stay, the rest is in perRequest.
 type exchange struct {
-	h     *Handler
-	match route.Request
+	decision
 
 	head requestHead
 	resp responseHead
@@ -25,57 +22,38 @@ type exchange struct {
 	out  []byte // toward the endpoint: head and small body
 	body []byte // small request body
 
-	// sentAt is when the last byte of the request was sent; 0: not yet.
-	sentAt atomic.Int64
-
 	perRequest
 }
 
 type perRequest struct {
-	ctx  *fasthttp.RequestCtx
-	conn *clientConn
-
-	service  *route.Service
-	version  *route.Version
-	endpoint *upstream.Endpoint
-	up       *upstream.Conn
-	upload   *upload // nil: the body is small and in exchange.body
-	token    stats.Token
-	lane     stats.Lane
-	strip    string
-	client   []byte // the client's address as text
-	bucket   int32
-	issue    bool // a cookie with the bucket goes with the answer
-	wall     time.Time
-
-	startedAt    int64
-	dispatchedAt int64
-	headAt       int64 // the final response head arrived; 0: not yet
+	ctx    *fasthttp.RequestCtx
+	conn   *clientConn
+	up     *upstream.Conn
+	upload *upload // nil: the body is small and in exchange.body
 
 	close   bool // the client connection ends after this answer
 	read    bool // the request body was read to its end
 	started bool // bytes of the final answer went to the client
 	bare    bool // the end of the connection ends the answer's body
 	broken  bool // the client connection cannot be used
-	ended   bool // the outcome was recorded
 
 	headLength int    // of the answer, in bytes
 	status     int    // of the final answer; 0: none
 	bytes      int64  // of the answer's body
 	word       string // X-Weir-Reason of our own answer
-	reason     stats.Reason
 }
 
 func newExchange(h *Handler) *exchange {
-	x := &exchange{h: h}
-	x.match.Header = x.head.field
+	x := new(exchange)
+	x.h, x.match.Header, x.cookie = h, x.head.field, x.head.cookie
 	return x
 }
 
 func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
 	conn := ctx.Conn().(*clientConn)
-	x.perRequest = perRequest{ctx: ctx, conn: conn, client: conn.address, startedAt: x.h.Now()}
-	x.sentAt.Store(0)
+	x.perRequest = perRequest{ctx: ctx, conn: conn}
+	x.start()
+	x.client, x.shard = conn.address, conn.shard
 }
 
 // end closes what is open and records what is not.
@@ -87,10 +65,7 @@ func (x *exchange) end() {
 		x.up.Close()
 		x.up = nil
 	}
-	x.record(stats.Outcome{Status: x.status, ClientLeft: true}) // no other path recorded it
-	if x.endpoint != nil && x.dispatchedAt != 0 {
-		x.endpoint.End()
-	}
+	x.release(x.status)
 	if x.close || x.broken {
 		x.ctx.SetConnectionClose()
 		x.conn.linger = x.conn.linger || !x.read && x.head.length != 0 && !x.broken
@@ -98,7 +73,7 @@ func (x *exchange) end() {
 	if log := x.h.options.AccessLog; log != nil {
 		x.logAccess(log)
 	}
-	x.perRequest = perRequest{}
+	x.perRequest, x.decided = perRequest{}, decided{}
 	x.shrink()
 }
 
@@ -111,19 +86,6 @@ func (x *exchange) shrink() {
 			*b = nil
 		}
 	}
-}
-
-// record tells the recorder how the request ended; the first call counts.
-func (x *exchange) record(o stats.Outcome) {
-	if x.ended || x.dispatchedAt == 0 && x.token == (stats.Token{}) {
-		return
-	}
-	x.ended = true
-	x.reason = o.Reason
-	if o.ClientLeft {
-		x.reason = stats.ClientLeft
-	}
-	x.version.Recorder.End(&x.token, x.h.Now(), o)
 }
 
 // panicked answers 500 if nothing was answered yet, else cuts the answer off.

@@ -63,9 +63,7 @@ func (x *exchange) bodyIdle() time.Duration {
 
 // forward sends the request to the endpoint and the answer to the client.
 func (x *exchange) forward() {
-	x.endpoint.Begin()
-	x.dispatchedAt = x.h.Now()
-	x.token = x.version.Recorder.Begin(x.conn.shard, x.lane, x.dispatchedAt, x.bucket)
+	x.dispatch()
 	x.out = x.appendRequest(x.out[:0])
 	if x.read {
 		x.out = append(x.out, x.body[:max(x.head.length, 0)]...)
@@ -105,7 +103,7 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 	case isTimeout(err):
 		return stats.Timeout, false
 	case err == nil && x.read:
-		x.sentAt.Store(x.h.Now())
+		x.sent()
 	case err == nil:
 		x.startUpload()
 	}

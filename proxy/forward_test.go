@@ -100,7 +100,7 @@ func TestExchange_ClientAddressIsTheRightmostUntrusted(t *testing.T) {
 		for _, v := range forwarded {
 			head += "X-Forwarded-For: " + v + "\r\n"
 		}
-		x := &exchange{h: &Handler{options: Options{TrustedProxies: trusted}}}
+		x := newExchange(&Handler{options: Options{TrustedProxies: trusted}})
 		x.conn = &clientConn{address: []byte("127.0.0.1"), trusted: trustPeer}
 		if r := x.head.parse([]byte("GET"), slash, []byte("HTTP/1.1"), []byte(head[len("GET / HTTP/1.1\r\n"):]+"\r\n")); r != Accepted {
 			t.Fatal(r)

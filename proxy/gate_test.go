@@ -124,8 +124,8 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte("POST http://a:1/%2F HTTP/1.1\r\nHost: b\r\nContent-Length: 05\r\nX-Forwarded-For: a\r\n\r\n"))
 	f.Add([]byte("PUT / HTTP/1.0\r\nhOST:\t[::1] \r\nConnection: keep-alive\r\nExpect: 100-Continue\r\n\r\n"))
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n"))
-	x := &exchange{h: &Handler{}}
-	x.service = &route.Service{}
+	x := newExchange(&Handler{})
+	x.service, x.route = &route.Service{}, &route.Route{}
 	x.conn = &clientConn{address: []byte("127.0.0.1"), port: []byte("80"), trusted: true}
 	f.Fuzz(func(t *testing.T, head []byte) {
 		if Check(head) != Accepted {

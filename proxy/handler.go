@@ -7,7 +7,6 @@
 package proxy
 
 import (
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -75,7 +74,7 @@ func (h *Handler) serve(ctx *fasthttp.RequestCtx) {
 		x.reject(r)
 		return
 	}
-	x.route()
+	x.serve()
 }
 
 // finish ends the exchange on every path, once.
@@ -89,107 +88,23 @@ func (h *Handler) finish(x *exchange) {
 	h.exchanges.Put(x)
 }
 
-// route finds where the request goes.
-func (x *exchange) route() {
-	table := x.h.tables.Load()
-	if table == nil {
-		x.answer(503, "not_ready")
-		return
-	}
+// serve finds where the request goes and sends it there.
+func (x *exchange) serve() {
 	x.match.Host, x.match.Path, x.match.Method = x.head.host, x.head.path, x.head.method
-	rt := table.Match(&x.match)
-	if rt == nil {
-		x.answer(404, "no_route")
+	x.query, x.userAgent = x.head.query, x.head.userAgent
+	if status, word := x.locate(); status != 0 {
+		x.answer(status, word)
 		return
 	}
-	x.service, x.strip = rt.Service, rt.StripPrefix
 	x.client = x.clientAddress()
 	if !x.receive() {
 		return
 	}
 	x.choose()
 	if !x.pick() {
-		x.token = x.version.Recorder.Begin(x.conn.shard, stats.Split, x.h.Now(), x.bucket)
+		x.exhausted()
 		x.fail(stats.Exhausted)
 		return
 	}
 	x.forward()
-}
-
-// choose takes the version from the split, by the client's bucket or a draw.
-func (x *exchange) choose() {
-	s := x.service
-	x.bucket = -1
-	at := 0 // without a mix every bucket has the same version
-	if s.Mixed || s.Rollout != "" {
-		// A candidate that has everything is still under trial, and one client's
-		// failures still count once.
-		at = x.drawBucket()
-	}
-	x.version = s.Versions[s.Split.Pick(at)]
-}
-
-// drawBucket returns the bucket of the client's sticky key, or draws one.
-func (x *exchange) drawBucket() int {
-	s := x.service.Sticky
-	if s == nil {
-		return route.BucketAt(rand.Uint64())
-	}
-	var key []byte
-	switch s.By {
-	case route.Cookie:
-		x.wall = time.Now()
-		if value := x.head.cookie(s.Name); value != nil {
-			if bucket, ok := s.CheckCookie(value, x.wall.Unix()); ok {
-				x.bucket = int32(bucket)
-				return bucket
-			}
-		}
-		x.issue = x.service.Mixed // a cookie is given only while it decides something
-	case route.Header:
-		key = x.head.field(s.Name)
-	case route.Query:
-		key = queryValue(x.head.query, s.Name)
-	case route.Address:
-		key = x.client
-	}
-	var bucket int
-	if len(key) > 0 {
-		bucket = s.BucketOf(key)
-	} else {
-		if x.wall.IsZero() {
-			x.wall = time.Now()
-		}
-		bucket = s.Anonymous(x.client, x.head.userAgent, x.wall.Unix()/60)
-	}
-	x.bucket = int32(bucket)
-	return bucket
-}
-
-// pick finds an endpoint of the version. Health moves no key for good: while
-// the version has no endpoint up, stable serves its requests; without a
-// rollout in force, so does any other version for stable.
-func (x *exchange) pick() bool {
-	random := rand.Uint64()
-	x.lane = stats.Split
-	if x.endpoint = x.version.Pool.Pick(random); x.endpoint != nil {
-		return true
-	}
-	s := x.service
-	other := s.Versions[s.Stable]
-	if x.version == other && (s.Rollout != "" || !s.Mixed) {
-		return false
-	}
-	if x.version == other {
-		// Stable is down and nobody is on trial: another bucket's version will do.
-		other = s.Versions[s.Split.Pick(route.BucketAt(rand.Uint64()))]
-		for bucket := 0; other == x.version && bucket < route.Buckets; bucket++ {
-			other = s.Versions[s.Split.Pick(bucket)]
-		}
-	}
-	if x.endpoint = other.Pool.Pick(random); x.endpoint == nil {
-		return false
-	}
-	x.version, x.lane = other, stats.Failover
-	return true
 }

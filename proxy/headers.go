@@ -118,7 +118,7 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 	h := &x.head
 	dst = append(dst, h.method...)
 	dst = append(dst, ' ')
-	dst = appendTarget(dst, h, x.strip)
+	dst = appendTarget(dst, h, x.route.StripPrefix)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	switch x.service.HostPolicy {
 	case route.HostEndpoint:

@@ -15,16 +15,11 @@ const openAnswer = 60 * time.Second
 
 // respond passes the answer on, whose head is in x.resp.
 func (x *exchange) respond() {
-	x.headAt = x.h.Now()
+	at := x.h.Now()
 	if x.upload != nil && !x.upload.headArrived() {
 		x.close = true // an early answer: what the client still sends is no request
 	}
-	from := x.dispatchedAt
-	if sent := x.sentAt.Load(); sent != 0 {
-		from = sent
-	}
-	bad := x.service.ErrorStatus.Has(x.resp.status)
-	x.version.Recorder.Head(&x.token, x.headAt, time.Duration(x.headAt-from), x.resp.status, bad)
+	x.headed(at, x.resp.status)
 	x.status = x.resp.status
 	x.close = x.close || x.h.draining.Load()
 	x.appendAnswerHead()

@@ -113,7 +113,7 @@ func (x *exchange) uploaded(u *upload, up net.Conn) {
 	if u.headSeen {
 		return
 	}
-	x.sentAt.Store(x.h.Now())
+	x.sent()
 	if x.service.Timeout > 0 {
 		_ = up.SetReadDeadline(time.Now().Add(x.service.Timeout))
 	}

@@ -1,0 +1,212 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
+)
+
+// decision is where one request goes and how its outcome is recorded, whatever
+// protocol brought it: HTTP/1.1's exchange embeds it, and so does any other.
+//
+// Its owner sets h, match.Header and cookie once, and for each request calls,
+// in this order: start, with match and the other facts set after it; locate;
+// choose; pick; then dispatch, or exhausted if pick found nothing; sent, when
+// the last byte of the request is on its way; headed, at the final response
+// head; record, as soon as the outcome is known (the first call counts); and
+// release, always. One goroutine at a time uses it, but for sent.
+type decision struct {
+	h *Handler
+
+	// match is what the request is matched by. match.Header also gives the
+	// sticky key of services that are sticky by header.
+	match route.Request
+
+	// cookie returns the value of the client's first cookie of that name, nil
+	// if it is absent.
+	cookie func(name string) []byte
+
+	// sentAt is when the last byte of the request was sent; 0: not yet.
+	sentAt atomic.Int64
+
+	decided
+}
+
+// decided is the part of a decision that begins anew with each request.
+type decided struct {
+	// Facts that the owner sets after start.
+	query     []byte // with its question mark, or empty
+	userAgent []byte
+	client    []byte // the client's address as text
+	shard     uint32 // of the recorder; stays with the connection
+
+	route    *route.Route
+	service  *route.Service
+	version  *route.Version // that takes the request; its outcome is this version's
+	endpoint *upstream.Endpoint
+	token    stats.Token
+	lane     stats.Lane
+	bucket   int32     // of the sticky key; -1: none
+	issue    bool      // a cookie with the bucket goes with the answer, unless that is shared
+	wall     time.Time // zero until it was needed
+
+	startedAt    int64
+	dispatchedAt int64 // 0: not yet
+	headAt       int64 // the final response head arrived; 0: not yet
+
+	ended  bool // the outcome was recorded
+	reason stats.Reason
+}
+
+// start begins a new request.
+func (d *decision) start() {
+	d.decided = decided{startedAt: d.h.Now(), bucket: -1}
+	d.sentAt.Store(0)
+}
+
+// locate finds the route. It returns the status and the word of weir's own
+// answer if there is none, or 0.
+func (d *decision) locate() (status int, word string) {
+	table := d.h.tables.Load()
+	if table == nil {
+		return 503, "not_ready"
+	}
+	d.route = table.Match(&d.match)
+	if d.route == nil {
+		return 404, "no_route"
+	}
+	d.service = d.route.Service
+	return 0, ""
+}
+
+// choose takes the version from the split, by the client's bucket or a draw.
+func (d *decision) choose() {
+	s := d.service
+	at := 0 // without a mix every bucket has the same version
+	if s.Mixed || s.Rollout != "" {
+		// A candidate that has everything is still under trial, and one client's
+		// failures still count once.
+		at = d.drawBucket()
+	}
+	d.version = s.Versions[s.Split.Pick(at)]
+}
+
+// drawBucket returns the bucket of the client's sticky key, or draws one.
+func (d *decision) drawBucket() int {
+	s := d.service.Sticky
+	if s == nil {
+		return route.BucketAt(rand.Uint64())
+	}
+	var key []byte
+	switch s.By {
+	case route.Cookie:
+		d.wall = time.Now()
+		if value := d.cookie(s.Name); value != nil {
+			if bucket, ok := s.CheckCookie(value, d.wall.Unix()); ok {
+				d.bucket = int32(bucket)
+				return bucket
+			}
+		}
+		d.issue = d.service.Mixed // a cookie is given only while it decides something
+	case route.Header:
+		key = d.match.Header(s.Name)
+	case route.Query:
+		key = queryValue(d.query, s.Name)
+	case route.Address:
+		key = d.client
+	}
+	var bucket int
+	if len(key) > 0 {
+		bucket = s.BucketOf(key)
+	} else {
+		if d.wall.IsZero() {
+			d.wall = time.Now()
+		}
+		bucket = s.Anonymous(d.client, d.userAgent, d.wall.Unix()/60)
+	}
+	d.bucket = int32(bucket)
+	return bucket
+}
+
+// pick finds an endpoint of the version. Health moves no key for good: while
+// the version has no endpoint up, stable serves its requests; without a
+// rollout in force, so does any other version for stable. False: nobody can.
+func (d *decision) pick() bool {
+	random := rand.Uint64()
+	d.lane = stats.Split
+	if d.endpoint = d.version.Pool.Pick(random); d.endpoint != nil {
+		return true
+	}
+	s := d.service
+	other := s.Versions[s.Stable]
+	if d.version == other && (s.Rollout != "" || !s.Mixed) {
+		return false
+	}
+	if d.version == other {
+		// Stable is down and nobody is on trial: another bucket's version will do.
+		other = s.Versions[s.Split.Pick(route.BucketAt(rand.Uint64()))]
+		for bucket := 0; other == d.version && bucket < route.Buckets; bucket++ {
+			other = s.Versions[s.Split.Pick(bucket)]
+		}
+	}
+	if d.endpoint = other.Pool.Pick(random); d.endpoint == nil {
+		return false
+	}
+	d.version, d.lane = other, stats.Failover
+	return true
+}
+
+// dispatch counts the request as begun on its version and in flight at its
+// endpoint, in the present tick.
+func (d *decision) dispatch() {
+	d.endpoint.Begin()
+	d.dispatchedAt = d.h.Now()
+	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.dispatchedAt, d.bucket)
+}
+
+// exhausted counts a request for which pick found no endpoint. The owner
+// records the outcome stats.Exhausted.
+func (d *decision) exhausted() {
+	d.token = d.version.Recorder.Begin(d.shard, stats.Split, d.h.Now(), d.bucket)
+}
+
+// sent notes that the last byte of the request went to the endpoint. Latency
+// is measured from here.
+func (d *decision) sent() { d.sentAt.Store(d.h.Now()) }
+
+// headed records the final response head, which arrived at the time at.
+func (d *decision) headed(at int64, status int) {
+	d.headAt = at
+	from := d.dispatchedAt
+	if sent := d.sentAt.Load(); sent != 0 {
+		from = sent
+	}
+	bad := d.service.ErrorStatus.Has(status)
+	d.version.Recorder.Head(&d.token, d.headAt, time.Duration(d.headAt-from), status, bad)
+}
+
+// record tells the recorder how the request ended; the first call counts.
+func (d *decision) record(o stats.Outcome) {
+	if d.ended || d.dispatchedAt == 0 && d.token == (stats.Token{}) {
+		return
+	}
+	d.ended = true
+	d.reason = o.Reason
+	if o.ClientLeft {
+		d.reason = stats.ClientLeft
+	}
+	d.version.Recorder.End(&d.token, d.h.Now(), o)
+}
+
+// release ends the request. An outcome that nobody recorded is that of a
+// client that left with the status, 0 if it got none.
+func (d *decision) release(status int) {
+	d.record(stats.Outcome{Status: status, ClientLeft: true})
+	if d.endpoint != nil && d.dispatchedAt != 0 {
+		d.endpoint.End()
+	}
+}
