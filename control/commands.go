@@ -36,8 +36,11 @@ func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (
 		before := rollout.Pair{Rollout: current, Service: state.value}
 		after, effects, err := rollout.Step(before, rollout.SetWeights{At: now, Actor: cmd.Actor, Weights: cmd.Weights}, c.stageElapsed(current.ID))
 		if err == nil {
-			return c.move(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now},
+			cut := c.carryOut(effects) // all back to stable waits for no write
+			p, err := c.move(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now},
 				Reply{Name: cmd.Service, ID: current.ID, Text: describe(after.Rollout)})
+			p.cut = cut
+			return p, err
 		}
 		if r, ok := errors.AsType[*rollout.Refusal](err); !ok || r.Kind != rollout.NeedsNew {
 			return plan{}, refusal(err)
@@ -123,7 +126,8 @@ func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random
 		return plan{}, err
 	}
 	p.txn.If = append(p.txn.If, store.ModRevision(store.RolloutKey(before.Rollout.ID), old.mod), store.Empty(store.CutsOf(before.Rollout.ID)))
-	p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(before.Rollout.ID), value), store.Delete(store.EvidenceKey(before.Rollout.ID)))
+	p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(before.Rollout.ID), value), store.Delete(store.EvidenceKey(before.Rollout.ID)),
+		c.audit(AuditView{At: now, Actor: actor, Action: "rollout superseded", Object: "rollouts/" + before.Rollout.ID, Text: describe(ended.Rollout)}))
 	return p, nil
 }
 
@@ -152,6 +156,9 @@ func (c *Controller) move(ch change, reply Reply) (plan, error) {
 // traffic before anything is written.
 func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error) {
 	pair, ok := c.mirror.pair(cmd.ID)
+	if r, known := c.mirror.rollouts[cmd.ID]; known && !ok {
+		return plan{}, refuse(Conflict, "nothing is left to act on", "service %q of rollout %s was deleted", r.value.Service, cmd.ID)
+	}
 	if !ok {
 		return plan{}, refuse(NotFound, "list them with `weir rollout list`", "there is no rollout %q", cmd.ID)
 	}
@@ -167,7 +174,9 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 			return plan{}, &Error{Kind: Conflict, Allowed: pair.Rollout.Allowed(), Text: fmt.Sprintf("rollout %s is %s and cannot be tried again", cmd.ID, pair.Rollout.Phase)}
 		}
 		again := pair.Rollout.Plan
-		again.Version = nil // what it brought along belongs to the service by now
+		if _, ok := pair.Service.Merge(c.mirror.services[pair.Rollout.Service].value)[again.To]; ok {
+			again.Version = nil // what it brought along belongs to the service by now
+		}
 		p, err := c.planStart(StartRollout{Plan: again, Actor: cmd.Actor}, random, now)
 		return p, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/health"
 	"github.com/weirproxy/weir/control/rollout"
@@ -78,23 +79,33 @@ type Controller struct {
 	refused map[string]string
 	known   map[string]bool // keys of mirror.bad that were logged
 
-	trials  map[string]*trial                 // by rollout
-	opening map[string]bool                   // trials whose evidence is being read
-	cuts    map[string]map[string]rollout.Cut // this node's own, by rollout and version
-	busy    map[string]int64                  // service -> revision to wait for; -1 while a transaction is under way
+	trials     map[string]*trial                 // by rollout
+	opening    map[string]bool                   // trials whose evidence is being read
+	cuts       map[string]map[string]rollout.Cut // this node's own, by rollout and version
+	journaling map[string]int                    // cuts on their way to the disk, by rollout
+	turns      map[string]turn                   // by service: what its next step waits for
 
-	failing map[health.Target]int // consecutive failed probes
+	targets    map[health.Target]configs.Health
+	failing    map[health.Target]int // consecutive failed probes of targets that were probed
+	unretained bool                  // the table may name less than the registries hold
+
+	creatingKeys bool
+	keysTried    time.Time
 
 	waiters   []waiter
 	announced int64 // revision that nodes/<node> last carried
 	said      time.Time
 	lastLook  time.Time
 	lastView  time.Time
+	unshown   bool // the view is older than the state
 	leading   bool
 	seen      map[string]int64     // service -> revision of its state
 	raisedAt  map[string]time.Time // service -> when its state last changed here
 	reports   map[string]lastReport
 	rates     map[versionID]*rate
+	toMeasure []versionID // the rest of a round through all versions
+	measured  time.Time
+	totals    stats.Totals // scratch
 	pruned    time.Time
 	auditSeq  uint64
 }
@@ -115,7 +126,7 @@ func New(o Options) *Controller {
 		inbox: make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
 		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
-		busy: map[string]int64{}, failing: map[health.Target]int{},
+		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
 		reports: map[string]lastReport{}, rates: map[versionID]*rate{},
 	}
@@ -170,8 +181,12 @@ func (c *Controller) Run(ctx context.Context) error {
 // evidence is saved, so that the next process goes on from here.
 func (c *Controller) stop(stopWork context.CancelFunc) {
 	close(c.stopped)
-	for _, t := range c.trials {
-		c.save(t, time.Now())
+	for id, t := range c.trials {
+		if t.ended.IsZero() {
+			c.save(t, time.Now())
+		} else if len(c.cuts[id]) == 0 {
+			c.forget(id)
+		}
 	}
 	timer := time.AfterFunc(2*time.Second, stopWork)
 	defer timer.Stop()
@@ -180,10 +195,18 @@ func (c *Controller) stop(stopWork context.CancelFunc) {
 }
 
 // post runs f on the Controller's goroutine, unless the Controller has ended.
-func (c *Controller) post(f func()) {
+func (c *Controller) post(f func()) { _ = c.postUntil(context.Background(), f) }
+
+// postUntil is post for who does not wait beyond ctx. A nil error means that f
+// runs.
+func (c *Controller) postUntil(ctx context.Context, f func()) error {
 	select {
 	case c.inbox <- f:
+		return nil
 	case <-c.stopped:
+		return refuse(Unavailable, "ask another node", "this node is stopping")
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -205,10 +228,13 @@ func (c *Controller) Applied(ctx context.Context, revision int64) error {
 
 func (c *Controller) await(ctx context.Context, revision int64, fleet bool) error {
 	w := waiter{revision: revision, fleet: fleet, done: make(chan struct{})}
-	c.post(func() {
+	err := c.postUntil(ctx, func() {
 		c.waiters = append(c.waiters, w)
 		c.wake()
 	})
+	if err != nil {
+		return err
+	}
 	select {
 	case <-w.done:
 		return nil
@@ -219,11 +245,15 @@ func (c *Controller) await(ctx context.Context, revision int64, fleet bool) erro
 	}
 }
 
-// wake releases the waiters whose revision has been reached.
+// wake releases the waiters whose revision has been reached. The view that they
+// look at next shows it.
 func (c *Controller) wake() {
 	left := c.waiters[:0]
 	for _, w := range c.waiters {
 		if c.mirror.revision >= w.revision && (!w.fleet || c.acknowledged(w.revision)) {
+			if c.unshown {
+				c.show(time.Now())
+			}
 			close(w.done)
 			continue
 		}

@@ -16,17 +16,12 @@ import (
 // cut takes a candidate to 0 on this node: table first, then disk, then etcd,
 // then the event. It is idempotent, and no state of the controller delays it.
 func (c *Controller) cut(cut rollout.Cut) {
-	if _, ok := c.cuts[cut.Rollout][cut.Version]; ok {
+	if own, ok := c.cuts[cut.Rollout][cut.Version]; ok && own.Generation >= cut.Generation {
 		return
 	}
 	cut.Node, cut.Boot = c.opts.Node, c.opts.Boot
 	c.own(cut)
 	c.publish()
-	if t := c.trials[cut.Rollout]; t != nil {
-		for _, s := range t.sides {
-			s.cut = s.cut || s.version == cut.Version
-		}
-	}
 	value, err := json.Marshal(cut)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: cannot encode a cut: %v", err))
@@ -35,13 +30,10 @@ func (c *Controller) cut(cut rollout.Cut) {
 	if len(c.mirror.rollouts[cut.Rollout].value.Candidates) > 1 {
 		part = cut.Version
 	}
+	c.journaling[cut.Rollout]++
 	c.work(func(context.Context) func() {
-		if err := c.opts.Store.Cut(cut.Rollout, part, value); err != nil {
-			return func() {
-				c.log.Error("cut is in force but not on disk", zap.String("rollout", cut.Rollout), zap.Error(err))
-			}
-		}
-		return nil
+		err := c.opts.Store.Cut(cut.Rollout, part, value)
+		return func() { c.journaled(cut.Rollout, err) }
 	})
 	path := string(cut.Verdict.Path)
 	if cut.Actor != "" {
@@ -56,6 +48,17 @@ func (c *Controller) cut(cut rollout.Cut) {
 		event.Verdict = &cut.Verdict
 	}
 	c.hub.publish(event)
+}
+
+// journaled ends the writing of a cut. The rollout may be over by now.
+func (c *Controller) journaled(id string, err error) {
+	if err != nil {
+		c.log.Error("cut is in force but not on disk", zap.String("rollout", id), zap.Error(err))
+	}
+	if c.journaling[id]--; c.journaling[id] <= 0 {
+		delete(c.journaling, id)
+	}
+	c.dropCuts()
 }
 
 // restoreCuts puts the journalled cuts of the process before this one back in
@@ -87,23 +90,37 @@ func (c *Controller) dropCuts() {
 	}
 	for id, byVersion := range c.cuts {
 		for version, cut := range byVersion {
-			s := c.mirror.states[cut.Service].value
-			several := len(c.mirror.rollouts[id].value.Candidates) > 1
-			if !s.Counts(cut) || several && s.Voids(cut) {
+			if c.spent(cut) {
 				delete(byVersion, version)
 			}
 		}
-		if len(byVersion) > 0 {
+		// What is still being written would come after the end of its rollout.
+		if len(byVersion) > 0 || c.journaling[id] > 0 {
 			continue
 		}
 		delete(c.cuts, id)
-		c.work(func(context.Context) func() {
-			if err := c.opts.Store.Forget(id); err != nil {
-				return func() { c.log.Warn("cut journal not shortened", zap.String("rollout", id), zap.Error(err)) }
-			}
-			return nil
-		})
+		c.forget(id)
 	}
+}
+
+// spent reports whether a cut of this node has nothing left to say.
+func (c *Controller) spent(cut rollout.Cut) bool {
+	r := c.mirror.rollouts[cut.Rollout].value
+	if r.Phase == rollout.Succeeded && c.trials[cut.Rollout] != nil {
+		return false // a success that overtook it is taken back
+	}
+	s := c.mirror.states[cut.Service].value
+	return !s.Counts(cut) || len(r.Candidates) > 1 && s.Voids(cut)
+}
+
+// forget drops what this node's disk holds of a rollout.
+func (c *Controller) forget(id string) {
+	c.work(func(context.Context) func() {
+		if err := c.opts.Store.Forget(id); err != nil {
+			return func() { c.log.Warn("rollout not forgotten on disk", zap.String("rollout", id), zap.Error(err)) }
+		}
+		return nil
+	})
 }
 
 // cutsInForce are all cuts that tables obey: those in etcd and this node's own.

@@ -80,18 +80,15 @@ func (c *Controller) ask(ctx context.Context, cmd Command, id string) (plan, err
 		err  error
 	}
 	done := make(chan answer, 1)
-	c.post(func() {
+	err := c.postUntil(ctx, func() {
 		p, err := c.plan(cmd, id, time.Now())
 		done <- answer{p, err}
 	})
-	select {
-	case a := <-done:
-		return a.plan, a.err
-	case <-c.stopped:
-		return plan{}, refuse(Unavailable, "ask another node", "this node is stopping")
-	case <-ctx.Done():
-		return plan{}, ctx.Err()
+	if err != nil {
+		return plan{}, err
 	}
+	a := <-done // what was taken up is carried out at once
+	return a.plan, a.err
 }
 
 // plan decides what a command comes to in the present state. Random makes the
@@ -100,9 +97,14 @@ func (c *Controller) plan(cmd Command, random string, now time.Time) (plan, erro
 	if !c.loaded {
 		return plan{}, refuse(Unavailable, "try again in a moment", "the state is not loaded yet")
 	}
-	if act, ok := cmd.(Act); c.mirror.source == store.SourceDisk && !(ok && act.Verb == "abort") {
+	p, err := c.derive(cmd, random, now)
+	if err == nil && p.write && !p.cut && c.mirror.source == store.SourceDisk {
 		return plan{}, refuse(Unavailable, "bring etcd back; an abort works meanwhile", "etcd is unreachable and this node serves its last copy of the state")
 	}
+	return p, err
+}
+
+func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, error) {
 	switch cmd := cmd.(type) {
 	case ApplyService:
 		return c.planApply(cmd, random, now)

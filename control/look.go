@@ -35,15 +35,22 @@ func (c *Controller) look(now time.Time) {
 	}
 	tick := stats.TickOf(c.opts.Now())
 	for _, t := range c.trials {
-		if pair, ok := c.mirror.pair(t.id); ok {
+		if !t.ended.IsZero() && now.Sub(t.ended) > aftermath {
+			c.endTrial(t)
+		} else if pair, ok := c.mirror.pair(t.id); ok {
 			c.lookAt(t, pair, tick, delta, now, fence)
 		}
+	}
+	if c.unretained {
+		c.retain()
 	}
 	if leading {
 		c.prune(now, fence)
 	}
+	c.ensureKeys(now)
 	c.announce(now)
-	if now.Sub(c.lastView) >= showEvery {
+	c.measure(now)
+	if since := now.Sub(c.lastView); since >= showEvery || c.unshown && since >= sayEvery {
 		c.show(now)
 	}
 	c.wake()
@@ -52,32 +59,37 @@ func (c *Controller) look(now time.Time) {
 // lookAt judges one rollout. What puts traffic back needs no leader; what
 // moves a plan on does.
 func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time.Duration, now time.Time, fence store.Compare) {
-	running := pair.Rollout.Phase == rollout.Progressing || pair.Rollout.Phase == rollout.Baking
-	if c.leading && running {
+	if !c.leading {
+		t.followLeader(c.mirror.evidence[t.id].value)
+	} else if t.ended.IsZero() && pair.Rollout.Phase != rollout.Paused {
 		t.elapsed += delta
 		t.stageElapsed += delta
 	}
 	t.advance(tick)
 	c.probeVerdicts(t, delta)
 	if t.ended.IsZero() {
-		for _, s := range t.sides {
-			if v := s.judge.Verdict(); failed(v) && !s.cut && c.weighs(t.service, s.version) && c.versionUp(t.service, t.from) {
-				c.cut(rollout.Cut{
-					Rollout: t.id, Service: t.service, Version: s.version, Generation: t.stretch.Generation,
-					At: now, Reason: v.Text, Verdict: v,
-				})
-			}
-		}
-	} else if now.Sub(t.ended) > aftermath {
-		t.disarm(c.opts.Recorders)
-		delete(c.trials, t.id)
-		return
+		c.cutFailed(t, now)
 	}
 	if c.leading {
 		c.step(t, pair, now, fence)
 	}
 	if now.Sub(t.saved) >= saveEvery && t.ended.IsZero() {
 		c.save(t, now)
+	}
+}
+
+// cutFailed cuts the candidates that are proven bad.
+func (c *Controller) cutFailed(t *trial, now time.Time) {
+	for _, s := range t.sides {
+		if !s.judge.Failed() {
+			continue
+		}
+		if v := s.judge.Verdict(); failed(v) && c.weighs(t.service, s.version) && c.versionUp(t.service, t.from) {
+			c.cut(rollout.Cut{
+				Rollout: t.id, Service: t.service, Version: s.version, Generation: t.stretch.Generation,
+				At: now, Reason: v.Text, Verdict: v,
+			})
+		}
 	}
 }
 
@@ -97,7 +109,7 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 
 // step asks the state machine what follows and writes it.
 func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence store.Compare) {
-	if _, busy := c.busy[t.service]; busy {
+	if c.waits(t.service, now) {
 		return
 	}
 	event := c.eventFor(t, pair, now)
@@ -106,7 +118,7 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	}
 	next, effects, err := rollout.Step(pair, event, t.sinceStep(now))
 	if err != nil {
-		c.log.Error("rollout not moved", zap.String("rollout", t.id), zap.Error(err))
+		c.stuck(t, err, now)
 		return
 	}
 	c.carryOut(effects)
@@ -115,10 +127,17 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	}
 	txn, err := c.transaction(change{before: pair, after: next, effects: effects, actor: "weir", at: now, fence: &fence})
 	if err != nil {
-		c.log.Error("rollout not moved", zap.String("rollout", t.id), zap.Error(err))
+		c.stuck(t, err, now)
 		return
 	}
 	c.commit(t.service, t.id, txn)
+}
+
+// stuck is for a state that no step can be taken from: somebody else wrote it.
+func (c *Controller) stuck(t *trial, err error, now time.Time) {
+	turn := c.turns[t.service].failed(now)
+	c.turns[t.service] = turn
+	c.log.Error("rollout not moved", zap.String("rollout", t.id), zap.Int("failures", turn.failures), zap.Error(err))
 }
 
 // eventFor is what the leader has to tell the state machine: a cut first, then
@@ -129,15 +148,7 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 		return *cut
 	}
 	if !t.ended.IsZero() {
-		if r.Phase != rollout.RolledBack || pair.Service.Rollout != "" || r.Verdict == nil {
-			return nil
-		}
-		for _, s := range t.sides {
-			if s.judge.StableBreaks(r.Verdict.Rule) {
-				return rollout.StableBreaks{At: now, Rule: r.Verdict.Rule}
-			}
-		}
-		return nil
+		return c.afterwards(t, pair, now)
 	}
 	if len(c.cuts[t.id]) > 0 {
 		return nil // the cut is on its way to etcd; nothing may overtake it
@@ -145,6 +156,9 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 	tick := rollout.Tick{
 		At: now, StableUp: c.versionUp(t.service, t.from),
 		CandidateUp: c.versionUp(t.service, r.To), Acked: c.acked(t.service, now),
+	}
+	if r.Phase == rollout.Pending {
+		tick.CandidateUp = c.ready(t.service, r.To)
 	}
 	if verdicts := t.verdicts(); len(r.Candidates) > 1 {
 		tick.Candidates = verdicts
@@ -154,10 +168,29 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 	return tick
 }
 
-// unanswered is a cut in etcd that the state does not say yet. One that comes
-// within moments of a success takes it back.
+// afterwards says whether stable breaks the rule that a candidate was just put
+// back for; nil: it does not.
+func (c *Controller) afterwards(t *trial, pair rollout.Pair, now time.Time) rollout.Event {
+	r := pair.Rollout
+	if r.Phase != rollout.RolledBack || pair.Service.Rollout != "" || r.Verdict == nil {
+		return nil
+	}
+	for _, s := range t.sides {
+		if s.judge.StableBreaks(r.Verdict.Rule) {
+			return rollout.StableBreaks{At: now, Rule: r.Verdict.Rule}
+		}
+	}
+	return nil
+}
+
+// unanswered is a cut that the state does not say yet. One that comes within
+// moments of a success takes it back, whether or not etcd has it by then.
 func (c *Controller) unanswered(t *trial, pair rollout.Pair, now time.Time) *rollout.CutSeen {
-	for _, cut := range c.mirror.cutsOf(t.id) {
+	cuts := c.mirror.cutsOf(t.id)
+	if pair.Rollout.Phase == rollout.Succeeded {
+		cuts = c.cutsOf(t.id)
+	}
+	for _, cut := range cuts {
 		event := rollout.CutSeen{At: now, Cut: cut}
 		if next, effects, err := rollout.Step(pair, event, t.sinceStep(now)); err == nil && worth(pair, next, effects) {
 			return &event
@@ -181,25 +214,6 @@ func (c *Controller) acked(service string, now time.Time) bool {
 	return c.acknowledged(s.mod) || now.Sub(c.raisedAt[service]) >= c.opts.AckTimeout
 }
 
-// commit writes txn in a worker. The service takes no further step until what
-// came of it has arrived through the watch.
-func (c *Controller) commit(service, id string, txn store.Txn) {
-	c.busy[service] = -1
-	c.work(func(ctx context.Context) func() {
-		res, err := c.opts.Store.Commit(ctx, txn)
-		return func() {
-			delete(c.busy, service)
-			if err != nil {
-				c.log.Warn("rollout not written; it is tried again", zap.String("rollout", id), zap.Error(err))
-				return
-			}
-			if res.Revision > c.mirror.revision {
-				c.busy[service] = res.Revision
-			}
-		}
-	})
-}
-
 // save stores what the trial knows: on this node's disk, and in etcd if it leads.
 func (c *Controller) save(t *trial, now time.Time) {
 	t.saved = now
@@ -215,15 +229,16 @@ func (c *Controller) save(t *trial, now time.Time) {
 	fence, leading := c.opts.Store.Leader()
 	id := t.id
 	c.opts.Store.SaveFuse(id, value)
-	if !leading {
-		return
+	if !leading || t.saving {
+		return // a slow etcd gets one write at a time
 	}
+	t.saving = true
 	c.work(func(ctx context.Context) func() {
 		// A lost write is made good a second later, and the disk has it.
 		_, _ = c.opts.Store.Commit(ctx, store.Txn{
 			If:   []store.Compare{fence},
 			Then: []store.Op{store.Put(store.EvidenceKey(id), value)},
 		})
-		return nil
+		return func() { t.saving = false }
 	})
 }

@@ -1,7 +1,7 @@
 package control
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -38,10 +38,14 @@ type mirror struct {
 	audit    map[string]entry[AuditView]
 	leader   string
 
-	keys    *route.Keyring
-	keysMod int64
+	keys       *route.Keyring
+	rawKeys    []byte
+	keysStored bool // etcd has a value of keys/cookie, readable or not
 
 	bad map[string]string // key -> why its value cannot be read
+
+	newest []string    // what newestFirst returns; nil: to be found
+	trail  []AuditView // what newestAudit returns; nil: to be found
 }
 
 // nodeRecord is the value of nodes/<node>.
@@ -73,7 +77,6 @@ func newMirror() *mirror {
 // changes names what an update touched.
 type changes struct {
 	served   bool     // something that a table is compiled from
-	keys     bool     // keys/cookie
 	rollouts []string // ids whose state changed, in order
 	cuts     []string // ids of rollouts whose cuts changed
 	audit    bool
@@ -87,6 +90,7 @@ func (m *mirror) apply(u store.Update) changes {
 		for _, kv := range u.Puts {
 			held[kv.Key] = true
 		}
+		m.keysStored = held[store.CookieKey]
 		for _, key := range m.keysHeld() {
 			if !held[key] {
 				m.drop(key, &ch)
@@ -129,7 +133,13 @@ func (m *mirror) keysHeld() []string {
 	return keys
 }
 
+// put takes a value in. One that is here already changes nothing: a state that
+// is read as a whole again costs little.
 func (m *mirror) put(kv store.KV, ch *changes) {
+	if m.has(kv) {
+		delete(m.bad, kv.Key)
+		return
+	}
 	var err error
 	switch prefix, name := split(kv.Key); prefix {
 	case store.Services:
@@ -144,6 +154,7 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		ch.served = true
 	case store.Rollouts:
 		err = put(m.rollouts, name, kv)
+		m.newest = nil
 		ch.rollouts = append(ch.rollouts, name)
 		ch.served = true
 	case store.Evidences:
@@ -152,6 +163,7 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		err = put(m.nodes, name, kv)
 	case store.Audit:
 		err = put(m.audit, name, kv)
+		m.trail = nil
 		ch.audit = true
 	case store.Cuts:
 		id, node, ok := store.CutOf(kv.Key)
@@ -167,10 +179,11 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 	case store.LeaderKey:
 		m.leader = string(kv.Value)
 	case store.CookieKey:
+		m.keysStored = true
 		var keys *route.Keyring
 		if keys, err = route.ParseKeyring(kv.Value); err == nil {
-			m.keys, m.keysMod = keys, kv.ModRevision
-			ch.keys, ch.served = true, true
+			m.keys, m.rawKeys = keys, kv.Value
+			ch.served = true
 		}
 	}
 	if err != nil {
@@ -178,6 +191,27 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		return
 	}
 	delete(m.bad, kv.Key)
+}
+
+// has reports whether the very same value was read before.
+func (m *mirror) has(kv store.KV) bool {
+	switch prefix, name := split(kv.Key); prefix {
+	case store.Services:
+		return same(m.services[name], kv)
+	case store.States:
+		return same(m.states[name], kv)
+	case store.Rollouts:
+		return same(m.rollouts[name], kv)
+	case store.Audit:
+		return same(m.audit[name], kv)
+	case store.CookieKey:
+		return m.keys != nil && m.keysStored && bytes.Equal(m.rawKeys, kv.Value)
+	}
+	return false
+}
+
+func same[T any](e entry[T], kv store.KV) bool {
+	return e.mod == kv.ModRevision && e.mod != 0 && bytes.Equal(e.raw, kv.Value)
 }
 
 func put[T any](into map[string]entry[T], name string, kv store.KV) error {
@@ -200,6 +234,7 @@ func (m *mirror) drop(key string, ch *changes) {
 		ch.served = true
 	case store.Rollouts:
 		delete(m.rollouts, name)
+		m.newest = nil
 		ch.rollouts = append(ch.rollouts, name)
 		ch.served = true
 	case store.Evidences:
@@ -208,6 +243,7 @@ func (m *mirror) drop(key string, ch *changes) {
 		delete(m.nodes, name)
 	case store.Audit:
 		delete(m.audit, name)
+		m.trail = nil
 		ch.audit = true
 	case store.Cuts:
 		if id, node, ok := store.CutOf(key); ok {
@@ -220,6 +256,8 @@ func (m *mirror) drop(key string, ch *changes) {
 		}
 	case store.LeaderKey:
 		m.leader = ""
+	case store.CookieKey:
+		m.keysStored = false
 	}
 	// Cookie keys are kept when their key vanishes: without them every sticky
 	// client would move.
@@ -264,17 +302,4 @@ func (m *mirror) cutsOf(id string) []rollout.Cut {
 		cuts = append(cuts, m.cuts[id][node].value)
 	}
 	return cuts
-}
-
-// newestFirst returns the ids of all rollouts, the newest first.
-func (m *mirror) newestFirst() []string {
-	ids := slices.Collect(maps.Keys(m.rollouts))
-	slices.SortFunc(ids, func(a, b string) int {
-		x, y := m.rollouts[a].value, m.rollouts[b].value
-		if c := y.StartedAt.Compare(x.StartedAt); c != 0 {
-			return c
-		}
-		return cmp.Compare(b, a)
-	})
-	return ids
 }

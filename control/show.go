@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/control/store"
-	"github.com/weirproxy/weir/proxy/stats"
 )
 
 // Bounds of a View: what a person looks at, not the whole history.
@@ -17,7 +16,7 @@ const (
 
 // show publishes a new View.
 func (c *Controller) show(now time.Time) {
-	c.lastView = now
+	c.lastView, c.unshown = now, false
 	status := c.opts.Store.Status()
 	v := &View{
 		At: now, Node: c.opts.Node, Leader: c.leading, LeaderNode: c.mirror.leader,
@@ -43,11 +42,7 @@ func (c *Controller) show(now time.Time) {
 			Leader: name == c.mirror.leader, Self: name == c.opts.Node, SeenAt: n.At,
 		})
 	}
-	keys := slices.Sorted(maps.Keys(c.mirror.audit))
-	slices.Reverse(keys)
-	for _, k := range keys[:min(len(keys), maxShownAudit)] {
-		v.Audit = append(v.Audit, c.mirror.audit[k].value)
-	}
+	v.Audit = c.mirror.newestAudit()
 	c.view.Store(v)
 }
 
@@ -73,7 +68,9 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 			e := c.opts.Endpoints.Endpoint(name, version, address)
 			vv.Endpoints = append(vv.Endpoints, EndpointView{Address: address, Up: e.Up(), InFlight: e.InFlight()})
 		}
-		c.rateOf(versionID{name, version}, now).show(&vv)
+		if r := c.rates[versionID{name, version}]; r != nil {
+			r.show(&vv)
+		}
 		sv.Versions = append(sv.Versions, vv)
 	}
 	return sv
@@ -98,54 +95,4 @@ func (c *Controller) showRollout(id string) RolloutView {
 	}
 	rv.Rules = t.report()
 	return rv
-}
-
-// versionID names one version of one service.
-type versionID struct{ service, version string }
-
-// window is how much of the past the rates of a View cover, at least.
-const window = 5 * time.Second
-
-// rate holds the counts of a version at two moments, so that what a View shows
-// covers between one and two windows.
-type rate struct {
-	now, old     stats.Totals
-	older        stats.Totals
-	oldAt, midAt time.Time
-}
-
-// rateOf brings the counts of a version up to date.
-func (c *Controller) rateOf(id versionID, now time.Time) *rate {
-	recorder := c.opts.Recorders.Recorder(id.service, id.version)
-	r := c.rates[id]
-	if r == nil {
-		r = &rate{oldAt: now, midAt: now}
-		recorder.Totals(&r.old)
-		r.older = r.old
-		c.rates[id] = r
-	}
-	recorder.Totals(&r.now)
-	if now.Sub(r.midAt) >= window {
-		r.old, r.oldAt = r.older, r.midAt
-		r.older, r.midAt = r.now, now
-	}
-	return r
-}
-
-// show fills in what a person wants to see of a version's traffic.
-func (r *rate) show(v *VersionView) {
-	v.Requests, v.Errors = r.now.Lanes[stats.Split], r.now.Errors()
-	over := time.Since(r.oldAt).Seconds()
-	if over < .5 {
-		return
-	}
-	ended := r.now.Ended() - r.old.Ended()
-	v.RPS = float64(r.now.Lanes[stats.Split]-r.old.Lanes[stats.Split]) / over
-	if ended == 0 {
-		return
-	}
-	v.ErrorRate = float64(r.now.Errors()-r.old.Errors()) / float64(ended)
-	latency := r.now.Latency
-	latency.Sub(&r.old.Latency)
-	v.P50, v.P99 = latency.Quantile(.5), latency.Quantile(.99)
 }

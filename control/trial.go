@@ -34,11 +34,17 @@ type trial struct {
 	stageElapsed time.Duration
 	elapsed      time.Duration
 
-	stable *stats.Trial
-	sides  []*side
+	stable   *stats.Trial
+	recorder *stats.Recorder // of stable, while armed
+	sides    []*side
 
-	saved time.Time // when the evidence was last handed to the store
-	ended time.Time // when the rollout left force; zero while it is in force
+	// lost says that this node has no fuse: what it knew is gone, and its share
+	// of alpha may be spent. Only what probes see counts, until the rollout ends.
+	lost bool
+
+	saved  time.Time // when the evidence was last handed to the store
+	saving bool      // etcd has not taken it yet
+	ended  time.Time // when the rollout left force; zero while it is in force
 }
 
 // side is one candidate of a trial.
@@ -47,8 +53,8 @@ type side struct {
 	judge     *analysis.Judge
 	collector *analysis.Collector
 	recorded  *stats.Trial
-	unready   time.Duration // how long it has had no healthy endpoint
-	cut       bool          // this node took it to 0
+	recorder  *stats.Recorder // while armed
+	unready   time.Duration   // how long it has had no healthy endpoint
 }
 
 // policyOf composes what a rollout is judged by.
@@ -97,10 +103,8 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 			recorded:  stats.NewTrial(limits, policy.Keyed, marks),
 		}
 		if known != nil {
-			if raw, ok := known.Judges[version]; ok {
-				if err := json.Unmarshal(raw, s.judge); err != nil {
-					return nil, fmt.Errorf("cannot resume the evidence of rollout %q: %w", r.ID, err)
-				}
+			if err := json.Unmarshal(known.Judges[version], s.judge); err != nil {
+				return nil, fmt.Errorf("cannot resume the evidence of rollout %q: version %q: %w", r.ID, version, err)
 			}
 		}
 		t.sides = append(t.sides, s)
@@ -110,20 +114,22 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 
 // arm attaches the trial to the recorders of its versions.
 func (t *trial) arm(recorders *stats.Registry) {
-	recorders.Recorder(t.service, t.from).Arm(t.stable)
+	t.recorder = recorders.Recorder(t.service, t.from)
+	t.recorder.Arm(t.stable)
 	for _, s := range t.sides {
-		recorders.Recorder(t.service, s.version).Arm(s.recorded)
+		s.recorder = recorders.Recorder(t.service, s.version)
+		s.recorder.Arm(s.recorded)
 	}
 }
 
 // disarm detaches it, unless another trial has taken its place.
-func (t *trial) disarm(recorders *stats.Registry) {
-	if r := recorders.Recorder(t.service, t.from); r.Armed() == t.stable {
-		r.Disarm()
+func (t *trial) disarm() {
+	if t.recorder.Armed() == t.stable {
+		t.recorder.Disarm()
 	}
 	for _, s := range t.sides {
-		if r := recorders.Recorder(t.service, s.version); r.Armed() == s.recorded {
-			r.Disarm()
+		if s.recorder.Armed() == s.recorded {
+			s.recorder.Disarm()
 		}
 	}
 }
@@ -139,6 +145,25 @@ func (t *trial) advance(tick uint32) {
 		}, s.judge.Observe)
 		s.judge.SetStage(analysis.Stage{Index: max(t.stretch.Stage, 0), Elapsed: t.stageElapsed, Weight: int(t.weight)})
 		s.judge.Advance(t.judged)
+		if t.lost && s.judge.Failed() && promised(s.judge.Verdict().Path) {
+			s.judge.Clear()
+		}
+	}
+}
+
+// promised reports whether a failure by path counts against alpha.
+func promised(path analysis.Path) bool {
+	return path == analysis.PathFast || path == analysis.PathSlow || path == analysis.PathFuse
+}
+
+// followLeader takes over the stage time that the leader saved, so that a node
+// that comes to lead goes on from there.
+func (t *trial) followLeader(e evidence) {
+	if e.Stretch == t.stretch {
+		t.stageElapsed = max(t.stageElapsed, e.StageElapsed)
+	}
+	if e.Stretch.Generation == t.stretch.Generation {
+		t.elapsed = max(t.elapsed, e.Elapsed)
 	}
 }
 

@@ -33,28 +33,25 @@ func (c *Controller) update(u store.Update, now time.Time) {
 	}
 	first := !c.loaded
 	c.loaded = true
-	if u.Source == store.SourceEtcd && u.Full && c.mirror.keys == nil {
-		c.createKeys()
-	}
-	for service, revision := range c.busy {
-		if revision >= 0 && revision <= u.Revision {
-			delete(c.busy, service)
-		}
+	if u.Full {
+		c.forgetRevisions()
 	}
 	if ch.served || u.Full {
-		c.syncTrials(now)
+		c.syncTrials(now, first || source != u.Source)
 		c.publish()
 		c.dropCuts()
 	}
 	c.stepCuts(ch.cuts, now)
+	c.unshown = c.unshown || ch.served || ch.audit
+	if first || len(ch.rollouts) > 0 {
+		c.show(now) // who hears of it looks it up
+	}
 	for _, id := range ch.rollouts {
 		if !first {
 			c.tell(before[id], c.mirror.rollouts[id].value, now)
 		}
 	}
-	if ch.served || ch.audit || ch.keys || first {
-		c.show(now)
-	}
+	c.ensureKeys(now)
 	c.announce(now)
 	c.wake()
 }
@@ -65,6 +62,7 @@ func (c *Controller) stepCuts(ids []string, now time.Time) {
 	for _, id := range ids {
 		t := c.trials[id]
 		if pair, ok := c.mirror.pair(id); ok && leading && t != nil {
+			c.hurry(t.service)
 			c.step(t, pair, now, fence)
 		}
 	}
@@ -85,24 +83,41 @@ func (c *Controller) reportBad() {
 	}
 }
 
-// createKeys makes the cluster's cookie keys. Whoever comes first wins.
-func (c *Controller) createKeys() {
+// ensureKeys makes the cluster's cookie keys where there are none: new ones, or
+// those that this node signed with before etcd lost them. Whoever comes first wins.
+func (c *Controller) ensureKeys(now time.Time) {
+	if !c.loaded || c.mirror.source != store.SourceEtcd || c.mirror.keysStored || c.creatingKeys || now.Sub(c.keysTried) < time.Second {
+		return
+	}
+	c.creatingKeys, c.keysTried = true, now
+	keys := c.mirror.keys
 	c.work(func(ctx context.Context) func() {
-		keys, err := route.NewKeyring(rand.Reader)
-		if err == nil {
-			var value []byte
-			if value, err = keys.Marshal(); err == nil {
-				_, err = c.opts.Store.Commit(ctx, store.Txn{
-					If:   []store.Compare{store.Absent(store.CookieKey)},
-					Then: []store.Op{store.Put(store.CookieKey, value)},
-				})
+		err := c.createKeys(ctx, keys)
+		return func() {
+			c.creatingKeys = false
+			if err != nil {
+				c.log.Error("cookie keys not created; it is tried again", zap.Error(err))
 			}
 		}
-		if err == nil {
-			return nil
-		}
-		return func() { c.log.Error("cookie keys not created", zap.Error(err)) }
 	})
+}
+
+func (c *Controller) createKeys(ctx context.Context, keys *route.Keyring) error {
+	if keys == nil {
+		var err error
+		if keys, err = route.NewKeyring(rand.Reader); err != nil {
+			return err
+		}
+	}
+	value, err := keys.Marshal()
+	if err != nil {
+		return err
+	}
+	_, err = c.opts.Store.Commit(ctx, store.Txn{
+		If:   []store.Compare{store.Absent(store.CookieKey)},
+		Then: []store.Op{store.Put(store.CookieKey, value)},
+	})
+	return err
 }
 
 // announce writes what this node has applied under its lease, so that raises

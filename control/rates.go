@@ -1,0 +1,113 @@
+package control
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/proxy/stats"
+)
+
+// versionID names one version of one service.
+type versionID struct{ service, version string }
+
+func (v versionID) compare(w versionID) int {
+	if c := strings.Compare(v.service, w.service); c != 0 {
+		return c
+	}
+	return strings.Compare(v.version, w.version)
+}
+
+// window is how much of the past the rates of a View cover, at least.
+const window = 5 * time.Second
+
+// measuredPerRound bounds how many versions are measured in one round of
+// measureEvery. Summing the counts of thousands at once would hold up a cut.
+const (
+	measuredPerRound = 32
+	measureEvery     = 100 * time.Millisecond
+)
+
+// rate holds the counts of a version at two moments, so that what a View shows
+// covers between one and two windows.
+type rate struct {
+	old, older   stats.Totals
+	oldAt, midAt time.Time
+
+	shown VersionView // its counts and rates alone
+}
+
+// measure brings the rates of some versions up to date, and of all in turn.
+func (c *Controller) measure(now time.Time) {
+	if now.Sub(c.measured) < measureEvery {
+		return
+	}
+	c.measured = now
+	if len(c.toMeasure) == 0 {
+		c.toMeasure = c.versions()
+	}
+	n := min(len(c.toMeasure), measuredPerRound)
+	for _, id := range c.toMeasure[:n] {
+		c.measureOne(id, now)
+	}
+	c.toMeasure = c.toMeasure[n:]
+}
+
+// versions are all versions that the table routes to.
+func (c *Controller) versions() []versionID {
+	table := c.opts.Tables.Load()
+	if table == nil {
+		return nil
+	}
+	var ids []versionID
+	for _, s := range table.Services {
+		for _, v := range s.Versions {
+			ids = append(ids, versionID{s.Name, v.Name})
+		}
+	}
+	slices.SortFunc(ids, versionID.compare)
+	return ids
+}
+
+func (c *Controller) measureOne(id versionID, now time.Time) {
+	v := c.compiled(id.service, id.version)
+	if v == nil {
+		return // removed since
+	}
+	v.Recorder.Totals(&c.totals)
+	r := c.rates[id]
+	if r == nil {
+		if c.totals.Begun() == 0 {
+			return // most versions of most services: not worth the memory
+		}
+		r = &rate{old: c.totals, older: c.totals, oldAt: now, midAt: now}
+		c.rates[id] = r
+	}
+	r.take(&c.totals, now)
+}
+
+// take brings the rates up to date.
+func (r *rate) take(totals *stats.Totals, now time.Time) {
+	v := &r.shown
+	v.Requests, v.Errors = totals.Lanes[stats.Split], totals.Errors()
+	if over := now.Sub(r.oldAt).Seconds(); over >= .5 {
+		v.RPS = float64(totals.Lanes[stats.Split]-r.old.Lanes[stats.Split]) / over
+		v.ErrorRate, v.P50, v.P99 = 0, 0, 0
+		if ended := totals.Ended() - r.old.Ended(); ended > 0 {
+			v.ErrorRate = float64(totals.Errors()-r.old.Errors()) / float64(ended)
+			latency := totals.Latency
+			latency.Sub(&r.old.Latency)
+			v.P50, v.P99 = latency.Quantile(.5), latency.Quantile(.99)
+		}
+	}
+	if now.Sub(r.midAt) >= window {
+		r.old, r.oldAt = r.older, r.midAt
+		r.older, r.midAt = *totals, now
+	}
+}
+
+// show fills in what a person wants to see of a version's traffic.
+func (r *rate) show(v *VersionView) {
+	v.Requests, v.Errors, v.RPS = r.shown.Requests, r.shown.Errors, r.shown.RPS
+	v.ErrorRate, v.P50, v.P99 = r.shown.ErrorRate, r.shown.P50, r.shown.P99
+}
