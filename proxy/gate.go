@@ -29,13 +29,16 @@ const (
 	BadBody
 	BodyTimeout
 	TooManyConnections
-	rejections // their number
+	BadProxyHeader // no header of the PROXY protocol where one is due
+	BadHandshake   // of TLS
+	TooManyResets  // of HTTP/2 streams, by one connection
+	rejections     // their number
 )
 
 var rejectionWords = [rejections]string{
 	"", "request_line", "version", "method", "target", "host", "field", "framing", "connection", "expect",
 	"too_many_fields", "malformed", "head_too_large", "head_timeout", "body_too_large", "bad_body",
-	"body_timeout", "too_many_connections",
+	"body_timeout", "too_many_connections", "proxy_header", "tls_handshake", "resets",
 }
 
 // String returns the word in metrics and in X-Weir-Reason.
