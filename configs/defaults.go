@@ -56,6 +56,7 @@ func (s *Service) SetDefaults() {
 	s.IdleTimeout = orDuration(s.IdleTimeout, 5*time.Minute)
 	s.ConnectTimeout = orDuration(s.ConnectTimeout, 5*time.Second)
 	s.Host = cmp.Or(s.Host, "client")
+	s.Protocol = cmp.Or(s.Protocol, "http1")
 	routes := make([]Route, len(s.Routes))
 	for i, route := range s.Routes {
 		route.Path = cmp.Or(route.Path, "/")

@@ -34,17 +34,33 @@ type Node struct {
 // Listen is one address that clients connect to.
 type Listen struct {
 	Address string     `json:"address" yaml:"address"`             // host:port
-	TLS     *ListenTLS `json:"tls,omitempty" yaml:"tls,omitempty"` // later work, refused at run time
+	TLS     *ListenTLS `json:"tls,omitempty" yaml:"tls,omitempty"` // nil: plaintext
+
+	// ProxyProtocol says that connections from TrustedProxies begin with a
+	// header of the PROXY protocol, version 1 or 2, which names the client. One
+	// without it is closed. Nobody else's header is believed.
+	ProxyProtocol bool `json:"proxy_protocol,omitempty" yaml:"proxy_protocol,omitempty"`
+
+	// H2C takes HTTP/2 without TLS from clients that begin with its preface
+	// (RFC 9113 section 3.3), beside HTTP/1.1. With TLS clients choose by ALPN.
+	H2C bool `json:"h2c,omitempty" yaml:"h2c,omitempty"`
 }
 
-// ListenTLS is decoded for later use.
+// ListenTLS makes a listener speak TLS 1.2 and 1.3. The files are read again
+// when they change; open connections keep what they began with.
 type ListenTLS struct {
+	// Certificates are tried in order; the first that fits the name that the
+	// client asks for is shown, the very first if none does. At least one.
 	Certificates []Certificate `json:"certificates" yaml:"certificates"`
+
+	// ClientCA is a PEM file of authorities, one of which must have signed the
+	// certificate that every client then has to show. Empty: none is asked for.
+	ClientCA string `json:"client_ca,omitempty" yaml:"client_ca,omitempty"`
 }
 
-// Certificate is decoded for later use.
+// Certificate names two PEM files, relative to the node file.
 type Certificate struct {
-	Cert string `json:"cert" yaml:"cert"`
+	Cert string `json:"cert" yaml:"cert"` // the chain, the server's own first
 	Key  string `json:"key" yaml:"key"`
 }
 
@@ -56,7 +72,8 @@ type Control struct {
 	// address must be loopback.
 	Tokens string `json:"tokens,omitempty" yaml:"tokens,omitempty"`
 
-	// TLS is later work, refused at run time.
+	// TLS serves the control API over TLS alone. Nil: plaintext. The files are
+	// read again when they change.
 	TLS *Certificate `json:"tls,omitempty" yaml:"tls,omitempty"`
 }
 

@@ -54,6 +54,7 @@ func (n *Node) ResolvePaths(folder string) {
 			resolve(&listen.TLS.Certificates[i].Cert)
 			resolve(&listen.TLS.Certificates[i].Key)
 		}
+		resolve(&listen.TLS.ClientCA)
 	}
 }
 
@@ -115,6 +116,12 @@ func (n *Node) checkAddresses(r *report) {
 	for i, l := range n.Listen {
 		path := item("listen", i)
 		listen(field(path, "address"), l.Address)
+		if l.ProxyProtocol && len(n.TrustedProxies) == 0 {
+			r.add(field(path, "proxy_protocol"), "name the load balancers' networks in trusted_proxies", "nobody is trusted to send the PROXY protocol")
+		}
+		if l.H2C && l.TLS != nil {
+			r.add(field(path, "h2c"), "leave it out", "clients of a listener with TLS choose HTTP/2 by ALPN")
+		}
 		if l.TLS == nil {
 			continue
 		}

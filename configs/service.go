@@ -48,6 +48,11 @@ type Service struct {
 	// sent), `endpoint` (the endpoint's address), or any other text, literally.
 	Host string `json:"host,omitempty" yaml:"host,omitempty"`
 
+	// Protocol is what endpoints speak: `http1` (default), `h2c` (HTTP/2 without
+	// TLS, which gRPC servers speak) or `h2` (HTTP/2 over TLS, their
+	// certificates verified by the system's authorities).
+	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty"`
+
 	// Guard judges weights that are moved by hand. Nil: the default guard.
 	Guard *Guard `json:"guard,omitempty" yaml:"guard,omitempty"`
 

@@ -219,6 +219,7 @@ func (s *Service) checkLimits(r *report) {
 	if s.Host != "" && s.Host != "client" && s.Host != "endpoint" && !isHostPort(s.Host) {
 		r.add("host", "write client, endpoint or a name such as shop.example.com", "%q is not a Host", s.Host)
 	}
+	r.choice("protocol", s.Protocol, "http1", "h2c", "h2")
 }
 
 // checkLater validates what decodes but is refused at run time.

@@ -46,6 +46,8 @@ func UnbuiltNode(n *Node) Problems {
 	r := &report{}
 	for i, l := range n.Listen {
 		r.unbuilt(field(item("listen", i), "tls"), l.TLS != nil, "TLS for clients")
+		r.unbuilt(field(item("listen", i), "proxy_protocol"), l.ProxyProtocol, "the PROXY protocol")
+		r.unbuilt(field(item("listen", i), "h2c"), l.H2C, "HTTP/2 without TLS")
 	}
 	r.unbuilt("control.tls", n.Control.TLS != nil, "TLS for the control API")
 	if n.State.Etcd != nil {
@@ -60,6 +62,7 @@ func UnbuiltNode(n *Node) Problems {
 func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
+	r.unbuilt("protocol", s.Protocol == "h2c" || s.Protocol == "h2", "protocol "+s.Protocol)
 	r.unbuilt("retry", s.Retry != nil, "retries")
 	r.unbuilt("shield", s.Shield, "shield")
 	r.unbuilt("fallback", s.Fallback != nil, "fallback")
