@@ -55,6 +55,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		},
 	}
 	s.service.HostPolicy, s.service.Host = hostPolicy(doc.Host)
+	s.service.Protocol = protocol(doc.Protocol)
 	var err error
 	if s.service.ErrorStatus, err = route.ErrorStatuses(doc.ErrorStatus...); err != nil {
 		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
@@ -199,6 +200,17 @@ func (b *builder) sticky(doc configs.Service, last *built) (*route.Sticky, error
 		return last.service.Sticky, nil
 	}
 	return sticky, nil
+}
+
+// protocol is what the endpoints speak. HTTP/1.1 unless the document says otherwise.
+func protocol(name string) route.Protocol {
+	switch name {
+	case "h2c":
+		return route.H2C
+	case "h2":
+		return route.H2
+	}
+	return route.HTTP1
 }
 
 func hostPolicy(host string) (route.HostPolicy, string) {

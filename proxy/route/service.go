@@ -50,6 +50,9 @@ type Service struct {
 	// HostPolicy says which Host an endpoint sees; with HostLiteral it is Host.
 	HostPolicy HostPolicy
 	Host       string
+
+	// Protocol is what the endpoints speak.
+	Protocol Protocol
 }
 
 // Version is one deployed build of a service.
@@ -70,6 +73,16 @@ const (
 	HostClient   HostPolicy = iota // what the client sent
 	HostEndpoint                   // the endpoint's address
 	HostLiteral                    // Service.Host
+)
+
+// Protocol is what endpoints speak.
+type Protocol uint8
+
+// Protocols of endpoints.
+const (
+	HTTP1 Protocol = iota
+	H2C            // HTTP/2 on plaintext, known to be spoken
+	H2             // HTTP/2 on TLS
 )
 
 // StatusSet is a set of HTTP status codes. The zero StatusSet is empty.
