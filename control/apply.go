@@ -19,20 +19,12 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 	written, doc := cmd.Document, cmd.Document
 	doc.SetDefaults()
 	name := doc.Name
-	if problems := configs.UnbuiltService(&doc); len(problems) > 0 {
-		return plan{}, &Error{Kind: NotBuilt, Text: fmt.Sprintf("service %q needs what is not built yet", name), Hint: "leave it out for now", Problems: texts(problems)}
-	}
 	old, exists := c.mirror.services[name]
-	switch {
-	case cmd.IfMatch == -1 && exists:
-		return plan{}, refuse(Stale, "leave it, or apply without that condition", "service %q exists already", name)
-	case cmd.IfMatch > 0 && cmd.IfMatch != old.mod:
-		return plan{}, refuse(Stale, "read it again and repeat the change", "service %q is at revision %d, not %d", name, old.mod, cmd.IfMatch)
+	state, hasState := c.mirror.states[name]
+	if err := c.appliable(cmd.IfMatch, doc); err != nil {
+		return plan{}, err
 	}
 	reply := Reply{Name: name, Created: !exists}
-	if why := c.ties(doc); why != "" {
-		return plan{}, refuse(Conflict, "make one of the two more specific", "%s", why)
-	}
 	value, err := configs.Encode(written)
 	if err != nil {
 		return plan{}, err
@@ -41,13 +33,7 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 		If:   []store.Compare{store.ModRevision(store.ServiceKey(name), old.mod)},
 		Then: []store.Op{store.Put(store.ServiceKey(name), value)},
 	}
-	if !exists {
-		reply.Text = fmt.Sprintf("service %s created", name)
-		if err := c.create(&txn, &reply, doc, random, now, cmd.Actor); err != nil {
-			return plan{}, err
-		}
-	} else {
-		state := c.mirror.states[name]
+	if exists && hasState {
 		if err := c.keeps(doc, state.value); err != nil {
 			return plan{}, err
 		}
@@ -57,10 +43,19 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 			reply.Text = fmt.Sprintf("service %s unchanged", name)
 			return plan{reply: reply}, nil
 		}
-		txn.If = append(txn.If, store.ModRevision(store.StateKey(name), state.mod))
-		if err := c.revise(&txn, old.value, doc, state.value, now, cmd); err != nil {
-			return plan{}, err
+		if cmd.ResetWeights {
+			reply.Text += ", its weights reset to those of the document"
+			err = c.reset(&txn, &reply, doc, random, now, cmd.Actor)
+		} else {
+			txn.If = append(txn.If, store.ModRevision(store.StateKey(name), state.mod))
+			err = c.revise(&txn, old.value, doc, state.value, now, cmd)
 		}
+	} else {
+		reply.Text = fmt.Sprintf("service %s created", name)
+		err = c.begins(&txn, &reply, rollout.NewService(doc, now), doc, random, now, cmd.Actor)
+	}
+	if err != nil {
+		return plan{}, err
 	}
 	if cmd.DryRun {
 		reply.Text = "would be: " + reply.Text
@@ -70,10 +65,36 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 	return plan{txn: txn, reply: reply, write: true}, nil
 }
 
-// create adds the first state of a service; weight off stable opens a manual rollout.
-func (c *Controller) create(txn *store.Txn, reply *Reply, doc configs.Service, random string, now time.Time, actor string) error {
-	state := rollout.NewService(doc, now)
-	old := c.mirror.states[doc.Name] // left behind by a deletion that was cut short
+// appliable says what stands against a document, whatever it would change.
+func (c *Controller) appliable(ifMatch int64, doc configs.Service) error {
+	name := doc.Name
+	if problems := configs.UnbuiltService(&doc); len(problems) > 0 {
+		return &Error{Kind: NotBuilt, Text: fmt.Sprintf("service %q needs what is not built yet", name), Hint: "leave it out for now", Problems: texts(problems)}
+	}
+	old, exists := c.mirror.services[name]
+	switch {
+	case ifMatch == -1 && exists:
+		return refuse(Stale, "leave it, or apply without that condition", "service %q exists already", name)
+	case ifMatch > 0 && !exists:
+		return refuse(Stale, "apply without that condition", "there is no service %q", name)
+	case ifMatch > 0 && ifMatch != old.mod:
+		return refuse(Stale, "read it again and repeat the change", "service %q is at revision %d, not %d", name, old.mod, ifMatch)
+	}
+	merged := doc
+	merged.Versions = c.mirror.states[name].value.Merge(doc) // with those that rollouts brought
+	if problems := merged.Validate(); len(problems) > 0 {
+		return &Error{Kind: Invalid, Text: fmt.Sprintf("service %q cannot be routed like this", name), Problems: texts(problems)}
+	}
+	if why := c.ties(doc); why != "" {
+		return refuse(Conflict, "make one of the two more specific", "%s", why)
+	}
+	return nil
+}
+
+// begins adds a state in which nothing has happened yet; weight off stable opens
+// a manual rollout.
+func (c *Controller) begins(txn *store.Txn, reply *Reply, state rollout.Service, doc configs.Service, random string, now time.Time, actor string) error {
+	old := c.mirror.states[doc.Name] // may be left behind without its document
 	txn.If = append(txn.If, store.ModRevision(store.StateKey(doc.Name), old.mod))
 	if len(doc.Weights) > 0 && doc.Weights[doc.Stable] != configs.Whole {
 		pair, err := rollout.NewManual(newID(doc.Name, random, now), doc.Weights, doc, state, now, actor)
@@ -97,72 +118,76 @@ func (c *Controller) create(txn *store.Txn, reply *Reply, doc configs.Service, r
 	return nil
 }
 
+// reset makes stable and weights what the document says. The versions that
+// rollouts brought stay.
+func (c *Controller) reset(txn *store.Txn, reply *Reply, doc configs.Service, random string, now time.Time, actor string) error {
+	if r, inForce := c.mirror.inForce(doc.Name); inForce {
+		return &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("the weights of %q cannot be reset: rollout %s is in force (%s)", doc.Name, r.ID, r.Phase), Hint: "abort it first"}
+	}
+	state := rollout.NewService(doc, now)
+	state.Versions = c.mirror.states[doc.Name].value.Versions
+	return c.begins(txn, reply, state, doc, random, now, actor)
+}
+
 // keeps refuses a document that would take away a version in use, or swap the
 // build under the users of a rollout.
 func (c *Controller) keeps(doc configs.Service, state rollout.Service) error {
 	r, inForce := c.mirror.inForce(doc.Name)
-	where := "it is in use"
+	where := "no rollout is in force"
 	if inForce {
 		where = fmt.Sprintf("rollout %s is in force (%s)", r.ID, r.Phase)
 	}
-	used := map[string]string{state.Stable: "stable"}
-	for version, w := range state.Weights {
-		if w > 0 && used[version] == "" {
-			used[version] = fmt.Sprintf("at %s", w)
-		}
-	}
-	if inForce {
-		for _, version := range r.Candidates {
-			if used[version] == "" {
-				used[version] = "a candidate"
-			}
-		}
-	}
-	if state.Previous != "" && used[state.Previous] == "" && time.Now().Before(state.KeepUntil) {
-		used[state.Previous] = "kept for undo"
-	}
+	before, after := state.Merge(c.mirror.services[doc.Name].value), state.Merge(doc)
+	used := inUse(r, state)
 	for _, version := range slices.Sorted(maps.Keys(used)) {
-		if _, ok := doc.Versions[version]; !ok {
-			if _, ok := state.Versions[version]; !ok {
-				return refuse(Conflict, "keep the version in the document until then", "version %q cannot be removed: it is %s and %s", version, used[version], where)
-			}
+		if _, ok := after[version]; !ok {
+			return refuse(Conflict, "keep the version in the document until then", "version %q cannot be removed: it is %s, and %s", version, used[version], where)
 		}
 	}
-	old := c.mirror.services[doc.Name].value
-	if inForce && old.Versions[state.Stable].Revision != doc.Versions[state.Stable].Revision {
+	if inForce && before[state.Stable].Revision != after[state.Stable].Revision {
 		return refuse(Conflict, "deploy it as another version, or abort the rollout first", "the revision of stable version %q cannot change while %s", state.Stable, where)
 	}
 	return nil
 }
 
+// inUse are the versions that a service needs, with the reason. r is the rollout
+// in force, or zero.
+func inUse(r rollout.State, state rollout.Service) map[string]string {
+	used := map[string]string{state.Stable: "stable"}
+	add := func(version, why string) {
+		if used[version] == "" {
+			used[version] = why
+		}
+	}
+	for version, w := range state.Weights {
+		if w > 0 {
+			add(version, fmt.Sprintf("at %s", w))
+		}
+	}
+	for _, version := range r.Candidates {
+		add(version, "a candidate")
+	}
+	if state.Previous != "" && time.Now().Before(state.KeepUntil) {
+		add(state.Previous, "kept for undo until "+state.KeepUntil.UTC().Format(time.RFC3339))
+	}
+	return used
+}
+
 // revise adds to txn what a changed document does to the state: a candidate
-// that is another build starts its rollout anew, and weights are reset if that
-// was asked for.
+// that is another build starts its rollout anew.
 func (c *Controller) revise(txn *store.Txn, old, doc configs.Service, state rollout.Service, now time.Time, cmd ApplyService) error {
 	r, inForce := c.mirror.inForce(doc.Name)
-	if cmd.ResetWeights {
-		if inForce {
-			return &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("the weights of %q cannot be reset: rollout %s is in force (%s)", doc.Name, r.ID, r.Phase), Hint: "abort it first"}
-		}
-		fresh := rollout.NewService(doc, now)
-		fresh.Versions = state.Versions
-		value, err := encode(c.mirror.states[doc.Name].raw, fresh)
-		if err != nil {
-			return err
-		}
-		txn.Then = append(txn.Then, store.Put(store.StateKey(doc.Name), value))
-		return nil
-	}
 	if !inForce {
 		return nil
 	}
+	was, is := state.Merge(old), state.Merge(doc)
 	before := rollout.Pair{Rollout: r, Service: state}
 	ch := change{before: before, after: before, actor: cmd.Actor, at: now}
 	for _, version := range r.Candidates {
-		if old.Versions[version].Revision == doc.Versions[version].Revision {
+		if was[version].Revision == is[version].Revision {
 			continue
 		}
-		after, effects, err := rollout.Step(ch.after, rollout.RevisionChanged{At: now, Version: version, Revision: doc.Versions[version].Revision}, c.stageElapsed(r.ID))
+		after, effects, err := rollout.Step(ch.after, rollout.RevisionChanged{At: now, Version: version, Revision: is[version].Revision}, c.stageElapsed(r.ID))
 		if err != nil {
 			return refusal(err)
 		}

@@ -2,31 +2,19 @@ package control
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
-	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
-	"github.com/weirproxy/weir/proxy/upstream"
 )
 
-// crowded is a Controller that serves n services, none of which Run drives.
-func crowded(tb testing.TB, n int) *Controller {
+// crowded is a Controller with n services that have traffic.
+func crowded(tb testing.TB, n int) *bare {
 	tb.Helper()
-	s, err := store.Open(tb.Context(), store.Options{External: &store.External{Endpoints: []string{"http://127.0.0.1:1"}}, Dir: tb.TempDir(), Node: "one"}, zap.NewNop())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	endpoints := upstream.NewRegistry(upstream.Options{})
-	tb.Cleanup(func() { endpoints.Close(); _ = s.Close() })
-	var tables atomic.Pointer[route.Table]
-	c := New(Options{Node: "one", Boot: "boot", Now: func() int64 { return 1 }, Tables: &tables, Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: zap.NewNop()})
+	c := newBare(tb)
 	u := store.Update{Full: true, Revision: 9}
 	for i := range n {
 		name := fmt.Sprintf("s%04d", i)
