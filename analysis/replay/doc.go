@@ -28,5 +28,6 @@
 //	# nodes <n>                   these are the counts of one of n nodes, judged as its fuse
 //	# candidates <n>              so many candidates shared the promise
 //
-// All other comments are for people.
+// All other comments are for people. A file without a stage before its first row
+// is judged by every check from the start.
 package replay

@@ -156,6 +156,12 @@ func (r *Row) add(o *Row) {
 func (p *player) begin() {
 	columns := p.in.Columns()
 	p.plan.Policy.Keyed = columns.Unique
+	p.plan.Policy.Rules = slices.Clone(p.plan.Policy.Rules)
+	if !slices.ContainsFunc(p.marks, func(m Mark) bool { return m.Kind == MarkStage }) {
+		for i := range p.plan.Policy.Rules {
+			p.plan.Policy.Rules[i].FromStage = 0
+		}
+	}
 	p.judge = analysis.NewJudge(p.plan.Policy)
 	for _, r := range p.plan.Policy.Rules {
 		if missing := columns.missing(r.Condition); missing != "" {

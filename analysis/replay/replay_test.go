@@ -132,7 +132,11 @@ func TestRun_CommentsTellHealthAndStages(t *testing.T) {
 	// A check of the second stage acts from there.
 	p = plan(t, "error_rate < 1%")
 	p.Policy.Rules[0].FromStage = 1
-	if got = run(t, p, head+ticks(1, 30, 0, 10)); got[len(got)-1].Verdict == analysis.Fail {
+	if got = run(t, p, head+"# stage 0 0\n"+ticks(1, 30, 0, 10)); got[len(got)-1].Verdict == analysis.Fail {
+		t.Errorf("%+v", got)
+	}
+	// Without a word about stages it acts from the start.
+	if got = run(t, p, head+ticks(1, 30, 0, 10)); got[len(got)-1].Verdict != analysis.Fail {
 		t.Errorf("%+v", got)
 	}
 	got = run(t, p, head+"# stage 0 0\n# stage 1 20\n"+ticks(1, 30, 0, 10))
