@@ -1,0 +1,262 @@
+package control
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weirproxy/weir/analysis"
+)
+
+// maxTally bounds what a node says in one report, and what is read of one.
+const maxTally = 64 << 10
+
+const tallyForm = 1
+
+// errTally says that a report cannot be read.
+var errTally = errors.New("the tally is damaged or of a newer form")
+
+// tally is the value of tallies/<node>: what a node has counted for the rules
+// of each rollout in force since its process began. Every number only rises, so
+// that a report which is lost, repeated or late changes nothing for good.
+type tally struct {
+	boot     string
+	rollouts []rolloutTally
+}
+
+// rolloutTally is a rollout in one generation of its evidence.
+type rolloutTally struct {
+	id         string
+	generation int
+	sides      []sideTally
+}
+
+// sideTally is one candidate beside stable.
+type sideTally struct {
+	version string
+	streams []streamTally
+}
+
+// streamTally are the counts of one horizon and limit.
+type streamTally struct {
+	horizon           analysis.Horizon
+	limit             int
+	stable, candidate analysis.Counts
+}
+
+// add counts a sample.
+func (s *sideTally) add(sample analysis.Sample) {
+	at := s.stream(sample.Horizon, sample.Limit)
+	at.stable.Add(sample.Stable)
+	at.candidate.Add(sample.Candidate)
+}
+
+func (s *sideTally) stream(h analysis.Horizon, limit int) *streamTally {
+	i := slices.IndexFunc(s.streams, func(t streamTally) bool { return t.horizon == h && t.limit == limit })
+	if i < 0 {
+		s.streams = append(s.streams, streamTally{horizon: h, limit: limit})
+		i = len(s.streams) - 1
+	}
+	return &s.streams[i]
+}
+
+// encode writes t as it is stored: a form, then lengths and numbers as varints.
+func (t tally) encode() []byte {
+	b := append([]byte{tallyForm}, byte(len(t.boot)))
+	b = append(b, t.boot...)
+	text := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(t.rollouts)))
+	for _, r := range t.rollouts {
+		text(r.id)
+		b = binary.AppendUvarint(b, uint64(r.generation))
+		b = binary.AppendUvarint(b, uint64(len(r.sides)))
+		for _, s := range r.sides {
+			text(s.version)
+			b = binary.AppendUvarint(b, uint64(len(s.streams)))
+			for _, st := range s.streams {
+				b = append(b, byte(st.horizon), byte(st.limit))
+				for _, c := range []analysis.Counts{st.stable, st.candidate} {
+					b = binary.AppendUvarint(b, c.N)
+					b = binary.AppendUvarint(b, c.X)
+					b = binary.AppendUvarint(b, c.Raw)
+				}
+			}
+		}
+	}
+	return b
+}
+
+// decodeTally reads what encode wrote. The bytes are foreign.
+func decodeTally(b []byte) (tally, error) {
+	if len(b) < 2 || len(b) > maxTally || b[0] != tallyForm {
+		return tally{}, errTally
+	}
+	r := &tallyReader{b: b[2:]}
+	t := tally{boot: r.bytes(int(b[1]))}
+	for range r.count(8) {
+		ro := rolloutTally{id: r.text(), generation: int(r.number(1 << 31))}
+		for range r.count(4) {
+			s := sideTally{version: r.text()}
+			for range r.count(8) {
+				st := streamTally{horizon: analysis.Horizon(r.byte()), limit: int(r.byte())}
+				for _, c := range []*analysis.Counts{&st.stable, &st.candidate} {
+					c.N, c.X, c.Raw = r.number(1<<60), r.number(1<<60), r.number(1<<60)
+				}
+				s.streams = append(s.streams, st)
+			}
+			ro.sides = append(ro.sides, s)
+		}
+		t.rollouts = append(t.rollouts, ro)
+	}
+	if r.failed || len(r.b) > 0 {
+		return tally{}, errTally
+	}
+	return t, nil
+}
+
+// tallyReader reads bounded values; after the first that is none it gives zeros.
+type tallyReader struct {
+	b      []byte
+	failed bool
+}
+
+func (r *tallyReader) number(limit uint64) uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > limit || r.failed {
+		r.failed = true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// count reads how many items follow, each of at least size bytes.
+func (r *tallyReader) count(size int) int {
+	n := r.number(maxTally)
+	if n > uint64(len(r.b)/size)+1 {
+		r.failed = true
+		return 0
+	}
+	return int(n)
+}
+
+func (r *tallyReader) byte() byte {
+	s := r.bytes(1)
+	if s == "" {
+		return 0
+	}
+	return s[0]
+}
+
+func (r *tallyReader) text() string { return r.bytes(int(r.number(256))) }
+
+func (r *tallyReader) bytes(n int) string {
+	if r.failed || n > len(r.b) {
+		r.failed = true
+		return ""
+	}
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+// maxBoots bounds how many lives of one node are told apart.
+const maxBoots = 8
+
+// merge adds up the reports of all nodes for one candidate of one rollout. It
+// remembers what it took of each life of each node, so that nothing is taken
+// twice, and an expired report takes nothing back.
+type merge struct {
+	id         string
+	generation int
+	version    string
+
+	// Taken is by `node boot`: the counts that were consumed so far.
+	Taken map[string][]takenStream `json:"taken"`
+	// Order lists the keys of Taken by first sight, for the bound.
+	Order []string `json:"order"`
+}
+
+type takenStream struct {
+	Horizon   analysis.Horizon `json:"horizon"`
+	Limit     int              `json:"limit"`
+	Stable    analysis.Counts  `json:"stable"`
+	Candidate analysis.Counts  `json:"candidate"`
+}
+
+// take consumes what is new in a node's report and hands it to emit, one sample
+// a stream. The time is the caller's to fill in.
+func (m *merge) take(node string, t tally, emit func(analysis.Sample)) {
+	for _, r := range t.rollouts {
+		if r.id != m.id || r.generation != m.generation {
+			continue
+		}
+		for _, s := range r.sides {
+			if s.version == m.version {
+				m.takeSide(fmt.Sprintf("%s %s", node, t.boot), s, emit)
+			}
+		}
+	}
+}
+
+func (m *merge) takeSide(life string, s sideTally, emit func(analysis.Sample)) {
+	if m.Taken == nil {
+		m.Taken = make(map[string][]takenStream)
+	}
+	if _, known := m.Taken[life]; !known {
+		m.Order = append(m.Order, life)
+		m.Taken[life] = nil
+		m.bound(life)
+	}
+	for _, now := range s.streams {
+		was := m.position(life, now.horizon, now.limit)
+		stable, okStable := since(now.stable, was.Stable)
+		candidate, okCandidate := since(now.candidate, was.Candidate)
+		if !okStable || !okCandidate {
+			continue // older than what was taken
+		}
+		was.Stable, was.Candidate = now.stable, now.candidate
+		if stable.N > 0 || candidate.N > 0 {
+			emit(analysis.Sample{Horizon: now.horizon, Limit: now.limit, Stable: stable, Candidate: candidate})
+		}
+	}
+}
+
+func (m *merge) position(life string, h analysis.Horizon, limit int) *takenStream {
+	streams := m.Taken[life]
+	i := slices.IndexFunc(streams, func(t takenStream) bool { return t.Horizon == h && t.Limit == limit })
+	if i < 0 {
+		streams = append(streams, takenStream{Horizon: h, Limit: limit})
+		m.Taken[life], i = streams, len(streams)-1
+	}
+	return &m.Taken[life][i]
+}
+
+// bound forgets the oldest lives of a node that restarts without end.
+func (m *merge) bound(life string) {
+	node, _, _ := strings.Cut(life, " ")
+	var lives []string
+	for _, l := range m.Order {
+		if n, _, _ := strings.Cut(l, " "); n == node {
+			lives = append(lives, l)
+		}
+	}
+	for ; len(lives) > maxBoots; lives = lives[1:] {
+		delete(m.Taken, lives[0])
+		m.Order = slices.DeleteFunc(m.Order, func(l string) bool { return l == lives[0] })
+	}
+}
+
+// since is what came on top of was. False if now is not later than was.
+func since(now, was analysis.Counts) (analysis.Counts, bool) {
+	if now.N < was.N || now.X < was.X || now.Raw < was.Raw {
+		return analysis.Counts{}, false
+	}
+	now.Sub(was)
+	return now, true
+}
