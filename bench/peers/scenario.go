@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// load is the way in which requests are sent.
+type load int
+
+const (
+	closed load = iota // each connection asks again as soon as it is answered
+	opened             // at a fixed rate, whatever the answers do
+	held               // once, and then the connections are idle
+)
+
+// scenario is one kind of traffic for several proxies.
+type scenario struct {
+	name   string
+	what   string
+	peers  []string
+	load   load
+	path   string
+	sticky bool
+	upload int // bytes of the body of a POST, 0: GET
+
+	connections int
+	bars        []bar
+}
+
+// bar is a limit of one of the first peer's figures over another's.
+type bar struct {
+	figure figure
+	over   string // a peer, or best: the lowest of the rivals in that round; empty: the figure itself
+	limit  float64
+	upper  bool // the end of the interval must keep the limit, and not only the median
+}
+
+const best = "best"
+
+// all are the scenarios, in the order in which they are run.
+func all() []scenario {
+	usual := []string{"weir", "nginx", "haproxy", "fasthttp", "relay"}
+	parsing := []string{"weir", "nginx", "haproxy", "fasthttp"}
+	small := []bar{{figure: cpu, over: best, limit: 1}, {figure: cpu, over: "fasthttp", limit: 1.1}}
+	return []scenario{{
+		name: "small", what: "GET, answer of 13 bytes, each request drawn anew, 64 connections",
+		peers: []string{"weir", "nginx", "haproxy", "caddy", "fasthttp", "relay"},
+		path:  "/small", connections: 64, bars: small,
+	}, {
+		name: "sticky", what: "the same, with the cookie that the proxy signed (nginx and fasthttp: any cookie)",
+		peers: parsing, path: "/small", sticky: true, connections: 64, bars: small,
+	}, {
+		name: "open", what: "the same, at an equal rate in an open loop, twice the rounds",
+		peers: parsing, load: opened, path: "/small", sticky: true, connections: 64,
+		bars: []bar{{figure: cpu, over: best, limit: 1}, {figure: p99, over: "nginx", limit: 1.15, upper: true}},
+	}, {
+		name: "10k", what: "GET, answer of 10 KB, 64 connections",
+		peers: usual, path: "/10k", connections: 64,
+	}, {
+		name: "1m", what: "GET, answer of 1 MB, 64 connections",
+		peers: usual, path: "/1m", connections: 64,
+		bars: []bar{{figure: cpu, over: "nginx", limit: 1 / 0.9}, {figure: memory, limit: 64 << 20}},
+	}, {
+		name: "post", what: "POST of 100 KB, 64 connections",
+		peers: usual, path: "/upload", upload: 100 << 10, connections: 64,
+	}, {
+		name: "routes", what: "small, with 1 route and with 5 000",
+		peers: []string{"weir-5000", "weir"}, path: "/small", connections: 64,
+		bars: []bar{{figure: cpu, over: "weir", limit: 1.05}},
+	}, {
+		name: "single", what: "small, one connection",
+		peers: usual, path: "/small", connections: 1,
+	}, {
+		name: "idle", what: "keep-alive connections which sent one request and then none, memory of each in fresh processes",
+		peers: []string{"weir", "nginx", "haproxy", "caddy", "fasthttp"},
+		load:  held, path: "/small", connections: 10_000,
+		bars: []bar{{figure: memory, limit: 4 << 10}},
+	}}
+}
+
+func scenarioNames() string {
+	var names []string
+	for _, s := range all() {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ",")
+}
+
+// selectScenarios keeps those that are named, with the peers that are named.
+// Empty lists keep what there is.
+func selectScenarios(names, peers string) ([]scenario, error) {
+	for _, name := range split(peers) {
+		if _, err := peerNamed(name); err != nil {
+			return nil, err
+		}
+	}
+	chosen := all()
+	if names != "" {
+		chosen = nil
+		for _, name := range split(names) {
+			i := slices.IndexFunc(all(), func(s scenario) bool { return s.name == name })
+			if i < 0 {
+				return nil, fmt.Errorf("there is no scenario %q; there are %s", name, scenarioNames())
+			}
+			chosen = append(chosen, all()[i])
+		}
+	}
+	if peers != "" {
+		for i := range chosen {
+			chosen[i].peers = split(peers)
+		}
+	}
+	return chosen, nil
+}
+
+// target is the one of a proxy's that the scenario is about.
+func (s *scenario) target(p *proxy) target {
+	if s.sticky {
+		return p.sticky
+	}
+	return p.plain
+}

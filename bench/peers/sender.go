@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// sample is what one proxy did in one slice.
+type sample struct {
+	requests int
+	errors   int
+	took     time.Duration
+	cpu      time.Duration
+	p50, p99 time.Duration
+	resident int64
+}
+
+func (s sample) rps() float64  { return float64(s.requests) / s.took.Seconds() }
+func (s sample) core() float64 { return s.cpu.Seconds() / s.took.Seconds() }
+
+// micros is the processor time of a request in microseconds.
+func (s sample) micros() float64 { return s.cpu.Seconds() * 1e6 / float64(s.requests) }
+
+// sender sends the load of a slice from the core of the load.
+type sender struct {
+	world  *world
+	binary string
+	args   []string
+	rate   int // of an open load; 0: the load is closed
+}
+
+// sender prepares the load of a scenario against one proxy.
+func (b *bench) sender(s *scenario, p *proxy, cookies []string) (sender, error) {
+	t, w := s.target(p), b.world
+	if s.load == opened {
+		args := []string{
+			"open", "-address", t.address, "-host", t.host, "-path", s.path,
+			"-connections", strconv.Itoa(s.connections), "-for", b.options.slice.String(),
+		}
+		for _, cookie := range cookies {
+			args = append(args, "-cookie", cookie)
+		}
+		return sender{world: w, binary: w.path("client"), args: args}, nil
+	}
+	script, err := w.write(s.name+"-"+p.name+".lua", wrkScript(s, t, cookies))
+	if err != nil {
+		return sender{}, err
+	}
+	// wrk knows whole seconds only.
+	seconds := max(1, int(b.options.slice.Round(time.Second).Seconds()))
+	return sender{world: w, binary: w.path("wrk"), args: []string{
+		"-t1", "-c" + strconv.Itoa(s.connections), "-d" + strconv.Itoa(seconds), "--timeout", "10s",
+		"-s", script, "http://" + t.address + s.path,
+	}}, nil
+}
+
+// wrkScript prepares all requests before the load begins, and prints what it
+// found as JSON after it.
+func wrkScript(s *scenario, t target, cookies []string) string {
+	script := fmt.Sprintf("wrk.headers['Host'] = %q\n", t.host)
+	if s.upload > 0 {
+		script += fmt.Sprintf("wrk.method = 'POST'\nwrk.body = string.rep('x', %d)\n", s.upload)
+	}
+	if len(cookies) > 0 {
+		script += "local requests, next = {}, 0\nfunction init()\n"
+		for _, cookie := range cookies {
+			script += fmt.Sprintf("  requests[#requests+1] = wrk.format(nil, nil, {Host=%q, Cookie=%q})\n", t.host, cookie)
+		}
+		script += "end\nfunction request()\n  next = next % #requests + 1\n  return requests[next]\nend\n"
+	}
+	return script + `function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format('{"requests":%d,"errors":%d,"p50_us":%f,"p99_us":%f}\n', summary.requests,
+    e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(50), latency:percentile(99)))
+end
+`
+}
+
+// send runs the load to its end. Time and memory of the proxy are not in the
+// sample.
+func (s sender) send() (sample, error) {
+	args := s.args
+	if s.rate > 0 {
+		args = append(args[:len(args):len(args)], "-rate", strconv.Itoa(s.rate))
+	}
+	cmd := s.world.pinned(s.world.ctx, loadCore, s.binary, args...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return sample{}, fmt.Errorf("cannot load: %w\n%s%s", err, out, complaint.Bytes())
+	}
+	var found struct {
+		Requests int     `json:"requests"`
+		Errors   int     `json:"errors"`
+		P50      float64 `json:"p50_us"`
+		P99      float64 `json:"p99_us"`
+	}
+	at := bytes.LastIndexByte(out, '{')
+	if at < 0 {
+		return sample{}, fmt.Errorf("the load reported nothing but %q", out)
+	}
+	if err := json.Unmarshal(out[at:], &found); err != nil {
+		return sample{}, fmt.Errorf("cannot read what the load reported: %w", err)
+	}
+	micro := float64(time.Microsecond)
+	return sample{
+		requests: found.Requests, errors: found.Errors,
+		p50: time.Duration(found.P50 * micro), p99: time.Duration(found.P99 * micro),
+	}, nil
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/bench/lab"
+)
+
+// figure is a column of a table.
+type figure int
+
+const (
+	cpu figure = iota
+	rps
+	p50
+	p99
+	memory
+)
+
+var figures = [...]string{cpu: "CPU µs/req", rps: "req/s", p50: "p50 µs", p99: "p99 µs", memory: "RSS MB"}
+
+func (f figure) of(s sample) float64 {
+	switch f {
+	case cpu:
+		return s.micros()
+	case rps:
+		return s.rps()
+	case p50:
+		return float64(s.p50) / float64(time.Microsecond)
+	case p99:
+		return float64(s.p99) / float64(time.Microsecond)
+	}
+	return float64(s.resident)
+}
+
+// better reports whether a is better than b.
+func (f figure) better(a, b float64) bool { return (a < b) != (f == rps) }
+
+func (f figure) String() string { return figures[f] }
+
+func (f figure) text(v float64) string {
+	switch f {
+	case cpu:
+		return fmt.Sprintf("%.2f", v)
+	case memory:
+		return fmt.Sprintf("%.1f", v/(1<<20))
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+// table is what a scenario found.
+type table struct {
+	scenario scenario
+	proxies  []*proxy
+	rounds   [][]sample // by round, then by proxy
+}
+
+func newTable(s scenario, proxies []*proxy, rounds [][]sample) *table {
+	return &table{s, proxies, rounds}
+}
+
+// print writes the table and returns how many bars were missed.
+func (t *table) print(r *lab.Result) (missed int) {
+	r.Printf("  %-24s %10s %17s %10s %10s %10s %8s %6s\n", "", figures[cpu], "(range)", figures[rps], figures[p50], figures[p99], figures[memory], "core")
+	for i, p := range t.proxies {
+		times := t.column(i, cpu)
+		r.Printf("  %-24s %10s %17s %10s %10s %10s %8s %5.0f%%\n", p.name, t.median(i, cpu),
+			fmt.Sprintf("%.2f..%.2f", slices.Min(times), slices.Max(times)),
+			t.median(i, rps), t.median(i, p50), t.median(i, p99), t.median(i, memory), 100*t.busy(i))
+	}
+	first := t.proxies[0].name
+	for _, over := range t.others() {
+		r.Printf("  %-24s", first+" / "+over)
+		for _, f := range []figure{cpu, rps, p50, p99, memory} {
+			ratios := t.ratios(f, over)
+			width := 10
+			if f == memory {
+				width = 8
+			}
+			r.Printf(" %*.2f", width, median(ratios))
+			if f == cpu {
+				low, high := interval(ratios)
+				r.Printf(" %17s", fmt.Sprintf("%.2f..%.2f", low, high))
+			}
+		}
+		r.Printf("\n")
+	}
+	for _, b := range t.scenario.bars {
+		text, ok := t.judge(b)
+		r.Printf("  %s\n", text)
+		if !ok {
+			missed++
+		}
+	}
+	r.Printf("\n")
+	return missed
+}
+
+// judge holds the figures against a bar. A bar over a peer that was left out says
+// so and is not missed.
+func (t *table) judge(b bar) (text string, ok bool) {
+	name := fmt.Sprintf("bar: %s of %s", b.figure, t.proxies[0].name)
+	if b.over == "" {
+		v := median(t.column(0, b.figure))
+		return verdict(fmt.Sprintf("%s ≤ %s: %s", name, b.figure.text(b.limit), b.figure.text(v)), v <= b.limit)
+	}
+	if !slices.Contains(t.others(), b.over) {
+		return fmt.Sprintf("%s over %s: not measured", name, b.over), true
+	}
+	ratios := t.ratios(b.figure, b.over)
+	low, high := interval(ratios)
+	v := median(ratios)
+	text = fmt.Sprintf("%s over %s ≤ %.2f: %.3f, interval %.3f..%.3f", name, b.over, b.limit, v, low, high)
+	if b.upper {
+		return verdict(text+", its upper end counts", high <= b.limit)
+	}
+	return verdict(text, v <= b.limit)
+}
+
+func verdict(text string, ok bool) (string, bool) {
+	if ok {
+		return text + ": kept", true
+	}
+	return text + ": MISSED", false
+}
+
+// others are what the first proxy is held against: the best of the rivals, then
+// each of the others.
+func (t *table) others() []string {
+	var names []string
+	if slices.ContainsFunc(t.proxies[1:], func(p *proxy) bool { return p.peer.rival }) {
+		names = append(names, best)
+	}
+	for _, p := range t.proxies[1:] {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// ratios are the first proxy's figures over another's in the same round.
+func (t *table) ratios(f figure, over string) []float64 {
+	out := make([]float64, len(t.rounds))
+	for r, samples := range t.rounds {
+		other := math.NaN()
+		for i, p := range t.proxies[1:] {
+			v := f.of(samples[i+1])
+			if p.name == over || over == best && p.peer.rival && (math.IsNaN(other) || f.better(v, other)) {
+				other = v
+			}
+		}
+		out[r] = f.of(samples[0]) / other
+	}
+	return out
+}
+
+func (t *table) column(i int, f figure) []float64 {
+	out := make([]float64, len(t.rounds))
+	for r := range t.rounds {
+		out[r] = f.of(t.rounds[r][i])
+	}
+	return out
+}
+
+func (t *table) median(i int, f figure) string { return f.text(median(t.column(i, f))) }
+
+func (t *table) busy(i int) float64 {
+	out := make([]float64, len(t.rounds))
+	for r := range t.rounds {
+		out[r] = t.rounds[r][i].core()
+	}
+	return median(out)
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	if n%2 == 1 {
+		return v[n/2]
+	}
+	return (v[n/2-1] + v[n/2]) / 2
+}
+
+// interval is where 95 % of the medians of resampled rounds lie.
+func interval(v []float64) (low, high float64) {
+	const draws = 10_000
+	random := rand.New(rand.NewPCG(1, 2))
+	medians, drawn := make([]float64, draws), make([]float64, len(v))
+	for i := range medians {
+		for k := range drawn {
+			drawn[k] = v[random.IntN(len(v))]
+		}
+		medians[i] = median(drawn)
+	}
+	slices.Sort(medians)
+	return medians[draws*25/1000], medians[draws*975/1000]
+}
+
+// line sums up a round.
+func line(proxies []*proxy, samples []sample) string {
+	parts := make([]string, len(proxies))
+	for i, p := range proxies {
+		parts[i] = fmt.Sprintf("%s %.2f", p.name, samples[i].micros())
+	}
+	return strings.Join(parts, ", ") + " µs"
+}
