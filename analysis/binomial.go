@@ -15,6 +15,24 @@ func binomialTail(n, x uint64, p float64) float64 {
 	return incompleteBeta(float64(x), float64(n-x)+1, p)
 }
 
+// binomialUpper is the largest rate beside which x or fewer of n are no rarer
+// than alpha: the upper bound of Clopper and Pearson.
+func binomialUpper(n, x uint64, alpha float64) float64 {
+	if x >= n {
+		return 1
+	}
+	low, high := float64(x)/float64(n), 1.
+	for range 60 {
+		middle := (low + high) / 2
+		if 1-binomialTail(n, x+1, middle) > alpha {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return high
+}
+
 // incompleteBeta is the regularised incomplete beta function I_x(a, b), by its
 // continued fraction (DLMF 8.17.22) with Lentz's method.
 func incompleteBeta(a, b, x float64) float64 {

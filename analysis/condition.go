@@ -60,26 +60,10 @@ func (c Condition) Share() float64 {
 // begins with "not built yet:". Such a condition parses, and whoever runs a
 // policy with it must refuse it.
 func (c Condition) Built() error {
-	switch {
-	case c.Relative():
-		return fmt.Errorf("not built yet: %q: limits relative to stable are not judged; write an absolute limit such as %q", c, c.example())
-	case c.Metric == ClientErrorRate:
-		return fmt.Errorf("not built yet: %q: client errors are not judged; write a limit on error_rate", c)
-	case c.Metric == SmokeTest:
+	if c.Metric == SmokeTest {
 		return fmt.Errorf("not built yet: %q: smoke tests do not run; write \"health_check == failing\"", c)
 	}
 	return nil
-}
-
-func (c Condition) example() string {
-	op := ">"
-	if c.Below {
-		op = "<"
-	}
-	if c.Metric == LatencyQuantile {
-		return "latency_p99 " + op + " 500ms"
-	}
-	return "error_rate " + op + " 1%"
 }
 
 // String is the canonical spelling; parsing it gives an equal Condition. It is

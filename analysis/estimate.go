@@ -20,6 +20,9 @@ type Estimate struct {
 	BlatantTime time.Duration `json:"blatant_time_ns"`
 }
 
+// typicalRate is a rate of errors that a stable version may have.
+const typicalRate = .001
+
 // Estimates are those of all rules that are judged on requests, at a rate of
 // candidate requests per second. Times are 0 if the rate is not positive.
 func (p Policy) Estimates(perSecond float64) []Estimate {
@@ -32,16 +35,21 @@ func (p Policy) Estimates(perSecond float64) []Estimate {
 		return time.Duration(seconds * float64(time.Second)).Round(TickLength)
 	}
 	for _, r := range compileRules(p) {
-		if r.share == 0 {
+		if !r.counted() {
 			continue
+		}
+		// A relative limit needs a rate of stable's: typical ones stand for it.
+		limit := r.share(typicalRate)
+		if r.source == ofPace {
+			limit = float64(1000-r.Condition.Percentile) / 1000
 		}
 		e := Estimate{Rule: r.ID}
 		if r.Check {
-			e.Pass = needed(r.share)
+			e.Pass = needed(limit)
 		}
 		threshold := 1 / (p.alphaFast() * r.weight)
-		e.Double = requestsToProve(threshold, r.share, min(2*r.share, .97))
-		e.Blatant = requestsToProve(threshold, r.share, max(.5, min(2*r.share, .97)))
+		e.Double = requestsToProve(threshold, limit, min(2*limit, .97))
+		e.Blatant = requestsToProve(threshold, limit, max(.5, min(2*limit, .97)))
 		e.PassTime, e.DoubleTime, e.BlatantTime = took(e.Pass), took(e.Double), took(e.Blatant)
 		estimates = append(estimates, e)
 	}

@@ -14,12 +14,29 @@ const (
 	minBaselineShare = 100 // basis points
 )
 
-// fastState is one detector of a rule.
+// fastState is one detector of a rule, or the follower of the one before it.
 type fastState struct {
 	evidence.Detector
-	Total      pair   `json:"total"` // since the rule began
-	Recent     recent `json:"recent"`
-	NoBaseline bool   `json:"no_baseline"` // at the last tick
+	Follower   *evidence.Follower `json:"follower,omitempty"`
+	Total      pair               `json:"total"` // since the rule began
+	Recent     recent             `json:"recent"`
+	NoBaseline bool               `json:"no_baseline"` // at the last tick
+}
+
+// Evidence is that of whichever the state is of.
+func (f *fastState) Evidence() float64 {
+	if f.Follower != nil {
+		return f.Follower.Evidence()
+	}
+	return f.Detector.Evidence()
+}
+
+// Sustained reports whether more than one burst made the evidence.
+func (f *fastState) Sustained(threshold float64) bool {
+	if f.Follower != nil {
+		return f.Follower.Sustained(threshold)
+	}
+	return f.Detector.Sustained(threshold)
 }
 
 // recent are the counts of the last ten seconds.
@@ -54,39 +71,74 @@ func (r *recent) hasBaseline(weight int) bool {
 	return stable >= minBaseline && stable*10_000 >= all*minBaselineShare
 }
 
+// observeFast takes a sample for detector k of rule i.
 func (j *Judge) observeFast(i, k int, s Sample) {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	f := &st.Fast[k]
-	counts := pair{s.Stable, s.Candidate}
-	f.Total.add(counts)
-	f.Recent.add(s.At, counts)
+	f.Total.add(pair{s.Stable, s.Candidate})
+	f.Recent.add(s.At, pair{s.Stable, s.Candidate})
 	f.NoBaseline = !f.Recent.hasBaseline(j.state.Stage.Weight)
-	h := evidence.Hypothesis{Delta: r.share}
-	if !f.NoBaseline {
-		h = evidence.Hypothesis{Delta: st.Slack.Delta(r.share), Rho: 1}
-	}
-	closed := f.Observe(s.At, evidence.Counts{
+	counts := evidence.Counts{
 		CandidateN: s.Candidate.N, CandidateX: s.Candidate.X,
 		StableN: s.Stable.N, StableX: s.Stable.X,
-	}, h)
-	if closed {
+	}
+	if f.Follower != nil {
+		if f.Follower.Observe(s.At, counts) {
+			j.decideFast(i)
+		}
+		return
+	}
+	var stake evidence.Stake
+	var ended bool
+	if r.relative() && f.NoBaseline || j.skipped(s.At) {
+		stake, ended = f.Drop(s.At), true
+	} else {
+		stake, ended = f.Observe(s.At, counts, j.hypothesis(i, f.NoBaseline))
+	}
+	if !ended {
+		return
+	}
+	if k+1 < len(st.Fast) && st.Fast[k+1].Follower != nil {
+		st.Fast[k+1].Follower.Push(stake)
+	}
+	if !stake.Void {
 		j.decideFast(i)
 	}
 }
 
-// decideFast fails a rule when one of its detectors has proven it broken. That
-// stable breaks the rule too does not save the candidate here: the evidence is
-// that it is worse than stable by what the limit leaves. Each
-// detector has its own share of alpha and is compared alone: readings of
-// different lag share no filtration, so that their sum would prove nothing.
+// hypothesis is the null of rule i in the next block.
+func (j *Judge) hypothesis(i int, noBaseline bool) evidence.Hypothesis {
+	r := &j.rules[i]
+	switch {
+	case r.relative(), noBaseline:
+		return r.null
+	}
+	return evidence.Hypothesis{Delta: j.state.Rules[i].Slack.Delta(r.null.Delta), Rho: 1}
+}
+
+// skipped reports whether a tick lies so shortly after a loss of the candidate's
+// weight that slow failures of its larger share may be about.
+func (j *Judge) skipped(at time.Duration) bool {
+	return at > j.state.WeightAt && at <= j.state.SkipTo
+}
+
+// decideFast fails a rule when it is proven broken. That stable breaks the rule
+// too does not save the candidate here: the evidence is that it is worse than
+// stable by what the limit leaves. Each rule has its own share of alpha and is
+// compared alone: readings of different lag share no filtration, so that their
+// sum would prove nothing.
 func (j *Judge) decideFast(i int) {
 	r, st := &j.rules[i], &j.state.Rules[i]
-	if st.Fail != nil || st.Missing != "" || !j.active(i) || j.state.Health.StableDown {
+	if st.Fail != nil || st.Missing != "" || !r.counted() || !j.active(i) || j.state.Health.StableDown || !j.together(i) {
 		return
 	}
+	best := st.best()
 	for k := range st.Fast {
 		f := &st.Fast[k]
-		if j.proven(i, f) && f.Sustained(r.threshold/r.weight) {
+		if r.source == ofPace && f != best {
+			continue
+		}
+		if j.proven(i, f) && f.Sustained(min(f.Evidence(), r.threshold/r.weight)) {
 			path := PathFast
 			if j.policy.fleet() && j.policy.Fuse {
 				path = PathFuse
@@ -97,6 +149,21 @@ func (j *Judge) decideFast(i int) {
 	}
 }
 
+// together reports whether all levels of a rule have been read up to the same
+// tick, without which their mean proves nothing.
+func (j *Judge) together(i int) bool {
+	r := &j.rules[i]
+	if r.source != ofPace {
+		return true
+	}
+	for _, column := range r.columns {
+		if j.state.Last[pacedStream+column] != j.state.Last[pacedStream+r.columns[0]] {
+			return false
+		}
+	}
+	return true
+}
+
 func (j *Judge) decideAll() {
 	j.decideHealth()
 	for i := range j.rules {
@@ -104,23 +171,48 @@ func (j *Judge) decideAll() {
 	}
 }
 
+// evidence is what counts for a detector of rule i. The levels of a rule are read
+// at the same moment, so that the mean of their evidence is evidence, however
+// they depend on each other; it is that of each of them.
+func (j *Judge) evidence(i int, f *fastState) float64 {
+	if j.rules[i].source != ofPace {
+		return f.Evidence() * j.rules[i].weight
+	}
+	sum, fast := 0., j.state.Rules[i].Fast
+	for k := range fast {
+		sum += fast[k].Evidence()
+	}
+	return sum / float64(len(fast)) * j.rules[i].weight
+}
+
 // proven reports whether the evidence of a detector is at its threshold.
 func (j *Judge) proven(i int, f *fastState) bool {
-	return f.Evidence()*j.rules[i].weight >= j.rules[i].threshold
+	return j.evidence(i, f) >= j.rules[i].threshold
+}
+
+// best is the detector that knows most against the candidate.
+func (st *ruleState) best() *fastState {
+	best := &st.Fast[0]
+	for k := range st.Fast {
+		if st.Fast[k].Evidence() > best.Evidence() {
+			best = &st.Fast[k]
+		}
+	}
+	return best
 }
 
 // numbers fills a verdict with the counts and the evidence of a detector.
 func (j *Judge) numbers(i int, f *fastState, path Path) Verdict {
 	v := j.measured(i, f.Total)
 	v.Path, v.NoBaseline = path, f.NoBaseline
-	v.Evidence, v.Threshold = f.Evidence()*j.rules[i].weight, j.rules[i].threshold
+	v.Evidence, v.Threshold = j.evidence(i, f), j.rules[i].threshold
 	return v
 }
 
 // measured fills a verdict with counts.
 func (j *Judge) measured(i int, p pair) Verdict {
 	return Verdict{
-		Rule: j.rules[i].ID, At: j.state.Now, Limit: j.rules[i].share,
+		Rule: j.rules[i].ID, At: j.state.Now, Limit: j.rules[i].share(p.Stable.Rate()),
 		Stable: p.Stable, Candidate: p.Candidate,
 		StableRate: p.Stable.Rate(), CandidateRate: p.Candidate.Rate(),
 	}

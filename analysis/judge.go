@@ -24,16 +24,6 @@ type Judge struct {
 	state  judgeState
 }
 
-// judged is a rule with what follows from its policy.
-type judged struct {
-	Rule
-	share     float64 // largest allowed share of bad requests; 0 for rules that are not counted
-	limit     int     // index of the latency limit, -1 for others
-	weight    float64 // v of each fast detector
-	threshold float64 // what the weighted evidence of any one detector must reach
-	slowAlpha float64 // of each look of the slow path; 0 if it has none
-}
-
 // judgeState is everything that changes. It is stored as JSON.
 type judgeState struct {
 	Policy   string                  `json:"policy"` // fingerprint
@@ -41,18 +31,23 @@ type judgeState struct {
 	Last     [horizons]time.Duration `json:"last"` // time of the last sample of each stream
 	Stage    Stage                   `json:"stage"`
 	WeightAt time.Duration           `json:"weight_at"` // when the candidate's weight last changed
+	SkipTo   time.Duration           `json:"skip_to"`   // until when ticks after a loss of weight are not judged
+	Clusters clusters                `json:"clusters"`
 	Health   healthState             `json:"health"`
 	Rules    []ruleState             `json:"rules"`
 	Fail     *Verdict                `json:"fail,omitempty"` // the first that was not of a notify rule
 }
 
 type ruleState struct {
-	Fast     []fastState    `json:"fast,omitempty"` // settled and final for errors, one for latency
-	Slack    evidence.Slack `json:"slack"`
-	Slow     slowState      `json:"slow"`
-	Measured pair           `json:"measured"` // since the candidate's weight changed
-	Missing  string         `json:"missing,omitempty"`
-	Fail     *Verdict       `json:"fail,omitempty"`
+	// Fast are the detectors: a first reading and its follower for errors, one for
+	// latency, one a level for a limit relative to stable's latency.
+	Fast     []fastState          `json:"fast,omitempty"`
+	Clear    []evidence.Clearance `json:"clear,omitempty"` // of checks: that the limit holds in this stage
+	Slack    evidence.Slack       `json:"slack"`
+	Slow     slowState            `json:"slow"`
+	Measured pair                 `json:"measured"` // since the candidate's weight changed
+	Missing  string               `json:"missing,omitempty"`
+	Fail     *Verdict             `json:"fail,omitempty"`
 }
 
 // pair are the counts of both versions.
@@ -78,58 +73,12 @@ func NewJudge(p Policy) *Judge {
 	j.state.Policy = p.fingerprint()
 	j.state.Rules = make([]ruleState, len(j.rules))
 	for i, r := range j.rules {
-		detectors := 0
-		switch {
-		case r.share == 0:
-		case r.limit >= 0:
-			detectors = 1
-		default:
-			detectors = 2
-		}
-		for range detectors {
-			j.state.Rules[i].Fast = append(j.state.Rules[i].Fast, fastState{Detector: evidence.NewDetector(r.share / 2)})
-		}
+		j.state.Rules[i] = r.newState()
 		if err := r.Condition.Built(); err != nil {
 			j.state.Rules[i].Missing = err.Error()
 		}
 	}
 	return j
-}
-
-func compileRules(p Policy) []judged {
-	limits := p.Limits()
-	rules := make([]judged, len(p.Rules))
-	acting := 0
-	for i, r := range p.Rules {
-		rules[i] = judged{Rule: r, limit: -1}
-		if r.Condition.Built() != nil || !r.Condition.counted() {
-			continue
-		}
-		rules[i].share = r.Condition.Share()
-		for k, limit := range limits {
-			if limit == r.Condition.Latency {
-				rules[i].limit = k
-			}
-		}
-		if r.action() != Notify {
-			acting++
-		}
-	}
-	// Rules that only notify put nothing back, and so take no share of the others.
-	acting = max(acting, 1)
-	for i := range rules {
-		r := &rules[i]
-		if r.share == 0 {
-			continue
-		}
-		r.threshold = 1 / p.alphaFast()
-		r.weight = 1 / float64(acting)
-		if r.limit < 0 {
-			r.weight /= 2
-		}
-		r.slowAlpha = p.alphaSlow() / float64(acting*r.looks(p.MaxDuration))
-	}
-	return rules
 }
 
 // SetBaseline tells what stable's rate of bad requests of a rule was before the
@@ -141,7 +90,7 @@ func (j *Judge) SetBaseline(ruleID string, rate float64) {
 	}
 	for i, r := range j.rules {
 		for k := range j.state.Rules[i].Fast {
-			if f := &j.state.Rules[i].Fast[k]; r.ID == ruleID && f.Judged == 0 {
+			if f := &j.state.Rules[i].Fast[k]; r.ID == ruleID && f.Judged == 0 && r.source != ofPace {
 				f.Baseline = evidence.NewBaseline(rate)
 			}
 		}
@@ -149,15 +98,25 @@ func (j *Judge) SetBaseline(ruleID string, rate float64) {
 }
 
 // SetStage tells where the rollout stands. It may be called in every round. A
-// new stage invests more in the bets; a new weight starts the measurement of the
-// checks again.
+// new stage invests more in the bets; a new stage or weight starts the proof and
+// a new weight the measurement of the checks again.
 func (j *Judge) SetStage(s Stage) {
 	old := j.state.Stage
 	j.state.Stage = s
 	if s.Index != old.Index {
 		for i := range j.state.Rules {
 			for k := range j.state.Rules[i].Fast {
-				j.state.Rules[i].Fast[k].Restart()
+				// Followers hear of it by their stakes.
+				if f := &j.state.Rules[i].Fast[k]; f.Follower == nil {
+					f.Restart()
+				}
+			}
+		}
+	}
+	if s.Index != old.Index || s.Weight != old.Weight {
+		for i := range j.state.Rules {
+			for k := range j.state.Rules[i].Clear {
+				j.state.Rules[i].Clear[k].Restart(j.state.Now)
 			}
 		}
 	}
@@ -165,6 +124,9 @@ func (j *Judge) SetStage(s Stage) {
 		j.state.WeightAt = max(0, j.state.Now-max(0, s.Elapsed))
 		for i := range j.state.Rules {
 			j.state.Rules[i].Measured = pair{}
+		}
+		if s.Weight < old.Weight {
+			j.state.SkipTo = j.state.WeightAt + j.policy.Timeout
 		}
 	}
 	j.decideAll()
@@ -185,7 +147,7 @@ func (j *Judge) CannotMeasure(ruleID, why string) {
 func (j *Judge) Advance(now time.Duration) {
 	j.state.Now = max(j.state.Now, now)
 	for i := range j.rules {
-		if j.rules[i].share > 0 {
+		if j.rules[i].counted() {
 			// No tick ripens later than the collector's limit.
 			j.closeWindows(i, now-maxBehind*TickLength)
 		}
@@ -196,7 +158,7 @@ func (j *Judge) Advance(now time.Duration) {
 // one that does not, or whose counts cannot be, is ignored. It allocates nothing
 // unless a rule fails.
 func (j *Judge) Observe(s Sample) {
-	if s.Horizon > Latency || s.Limit < 0 || s.Limit >= MaxLimits || s.Horizon != Latency && s.Limit != 0 {
+	if !s.possible() {
 		return
 	}
 	last := &j.state.Last[s.stream()]
@@ -205,29 +167,41 @@ func (j *Judge) Observe(s Sample) {
 	}
 	*last = s.At
 	j.state.Now = max(j.state.Now, s.At)
+	if s.Horizon == Final {
+		j.state.Clusters.add(s.At, s.Halves)
+	}
 	for i := range j.rules {
-		r, st := &j.rules[i], &j.state.Rules[i]
-		if r.share == 0 || st.Missing != "" {
+		r := &j.rules[i]
+		k := r.column(s)
+		if k < 0 || j.state.Rules[i].Missing != "" {
 			continue
 		}
-		switch {
-		case s.Horizon == Latency && r.limit == s.Limit:
-			j.observeFinal(i, s)
-			j.observeFast(i, 0, s)
-		case s.Horizon == Final && r.limit < 0:
-			j.observeFinal(i, s)
-			j.observeFast(i, 1, s)
-		case s.Horizon == Settled && r.limit < 0:
-			j.observeFast(i, 0, s)
+		if s.At <= j.policy.Warmup && (r.source == ofLatency || r.source == ofPace) {
+			continue
 		}
+		if s.Horizon != Settled && s.Horizon != ClientSettled {
+			j.observeFinal(i, k, s)
+		}
+		j.observeFast(i, k, s)
 	}
 }
 
 // observeFinal takes counts that will not change any more.
-func (j *Judge) observeFinal(i int, s Sample) {
-	st := &j.state.Rules[i]
+func (j *Judge) observeFinal(i, k int, s Sample) {
+	r, st := &j.rules[i], &j.state.Rules[i]
+	current := s.At > j.state.WeightAt
+	if r.Check && current {
+		// Followers judge the same counts as their detector.
+		clear := &st.Clear[min(k, len(st.Clear)-1)]
+		clear.Observe(s.At, evidence.Counts{
+			CandidateN: s.Candidate.N, CandidateX: s.Candidate.Raw, StableN: s.Stable.N, StableX: s.Stable.Raw,
+		}, r.null)
+	}
+	if r.source == ofPace && k < len(r.columns)-1 {
+		return // the percentile that the rule names is measured
+	}
 	st.Slack.Observe(s.At, s.Stable.N, s.Stable.X)
-	if s.At > j.state.WeightAt {
+	if current {
 		st.Measured.add(pair{s.Stable, s.Candidate})
 	}
 	j.observeSlow(i, s)
@@ -244,12 +218,14 @@ func (j *Judge) Clear() {
 		}
 		st.Fail = nil
 		st.Slow = slowState{Half: st.Slow.Half}
+		fresh := r.newState()
 		for k := range st.Fast {
-			f := &st.Fast[k]
-			baseline, judgedTo := f.Baseline, f.Judged
-			*f = fastState{Detector: evidence.NewDetector(r.share / 2)}
-			f.Baseline, f.Judged, f.Opened = baseline, judgedTo, judgedTo
+			f := &fresh.Fast[k]
+			if f.Follower == nil {
+				f.Baseline, f.Judged, f.Opened = st.Fast[k].Baseline, st.Fast[k].Judged, st.Fast[k].Judged
+			}
 		}
+		st.Fast = fresh.Fast
 	}
 }
 

@@ -40,6 +40,12 @@ type Rule struct {
 	Count     int           `json:"count,omitempty"`      // of health rules; 0 means DefaultCount
 	FromStage int           `json:"from_stage,omitempty"` // first stage in which the rule acts; it gathers from the start
 	Action    Action        `json:"action,omitempty"`     // empty means Rollback
+	// Literal makes the slow path act on the plain rate over Patience, without
+	// asking whether it is more than luck. It lies outside Alpha: over an hour a
+	// candidate at half its limit is put back with a probability of .98 at 200
+	// requests a patience of five minutes, of .61 at 1 000, and one at .8 of it
+	// nearly always at up to 2 000.
+	Literal bool `json:"literal,omitempty"`
 }
 
 // Policy is what a Judge judges by. It does not change during a trial.
@@ -67,14 +73,64 @@ type Policy struct {
 	// MinSettle is how long after a change of weights a pass is not given yet.
 	// 0 means none.
 	MinSettle time.Duration `json:"min_settle,omitempty"`
+	// Timeout is that of the service's requests: for so long nothing is proven to
+	// hold after a change of weights, and no fast rule looks after the candidate
+	// lost weight, because slow failures arrive late. 0 means not at all.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Warmup is how long after the trial began latencies are not judged, so that
+	// cold caches are nobody's fault. 0 means not at all.
+	Warmup time.Duration `json:"warmup,omitempty"`
+	// Beta is the largest probability that a stage passes early by a check whose
+	// limit is really broken. 0 means .05.
+	Beta float64 `json:"beta,omitempty"`
+}
+
+// Level is a latency that follows stable: its quantile, in tenths of a percent,
+// and the multiple, in thousandths, that a candidate may reach.
+type Level struct {
+	Quantile, Times int
+}
+
+// pacedQuantiles are looked at together by a limit relative to stable: a version
+// that is slower throughout shows at the median long before it does at p99.
+var pacedQuantiles = [...]int{500, 900, 990}
+
+// levels are those of a relative limit on latency, in rising order: the named
+// percentile comes last.
+func (c Condition) levels() []Level {
+	if c.Metric != LatencyQuantile || !c.Relative() {
+		return nil
+	}
+	var levels []Level
+	for _, q := range pacedQuantiles {
+		if q < c.Percentile {
+			levels = append(levels, Level{q, c.Times})
+		}
+	}
+	return append(levels, Level{c.Percentile, c.Times})
+}
+
+// Levels are the distinct levels of the rules, in order: what a recorder must
+// compare requests with, at the latencies that a Pace gives.
+func (p Policy) Levels() []Level {
+	var levels []Level
+	for _, r := range p.Rules {
+		levels = append(levels, r.Condition.levels()...)
+	}
+	slices.SortFunc(levels, func(a, b Level) int {
+		return cmp.Or(cmp.Compare(a.Quantile, b.Quantile), cmp.Compare(a.Times, b.Times))
+	})
+	return slices.Compact(levels)
 }
 
 // DefaultGuard are the rules of a rollout that declares none: errors above 1 %
-// over five minutes, and three failed probe rounds. Latency has no absolute limit
-// that suits every service, so it is not in the guard.
+// over five minutes, client errors above 1.5 times stable's, and three failed
+// probe rounds. Latency has no limit that suits every service, so it is not in
+// the guard.
 func DefaultGuard() []Rule {
 	return []Rule{
 		{ID: "guard-errors", Condition: Condition{Metric: ErrorRate, Rate: 10_000}, Patience: DefaultPatience},
+		{ID: "guard-client-errors", Condition: Condition{Metric: ClientErrorRate, Times: 1500}, Patience: DefaultPatience},
 		{ID: "guard-health", Condition: Condition{Metric: HealthCheck}, Count: DefaultCount},
 	}
 }
@@ -111,6 +167,15 @@ func (p Policy) Validate() error {
 	}
 	if p.MinSettle < 0 {
 		bad("min_settle %s is negative", p.MinSettle)
+	}
+	if p.Timeout < 0 || p.Warmup < 0 {
+		bad("timeout %s or warmup %s is negative", p.Timeout, p.Warmup)
+	}
+	if !(p.Beta >= 0 && p.Beta <= .5) {
+		bad("beta is %v: write a probability from 0 (meaning 0.05) to 0.5", p.Beta)
+	}
+	if n := len(p.Levels()); n > MaxLevels {
+		bad("limits relative to stable need %d latencies to be followed: use at most %d, that is two such limits", n, MaxLevels)
 	}
 	if n := len(p.Limits()); n > MaxLimits {
 		bad("there are %d distinct latency limits: write at most %d", n, MaxLimits)
@@ -172,6 +237,9 @@ func (r Rule) problems() []error {
 	if r.Count > 0 && c.counted() {
 		bad("%q takes a duration, not a count", c)
 	}
+	if r.Literal && (r.Check || !c.counted()) {
+		bad("only a trigger on a rate or a latency can be literal, not %q", c)
+	}
 	if r.FromStage < 0 {
 		bad("the stage %d is negative", r.FromStage)
 	}
@@ -212,6 +280,9 @@ func (p Policy) alphaSlow() float64 {
 	}
 	return .25 * p.alpha()
 }
+
+// passEvidence is what the evidence for a check must reach to prove it.
+func (p Policy) passEvidence() float64 { return 1 / cmp.Or(p.Beta, .05) }
 
 func (r Rule) action() Action { return cmp.Or(r.Action, Rollback) }
 

@@ -13,6 +13,9 @@ const TickLength = 100 * time.Millisecond
 // histogram error.
 const MaxLimits = 8
 
+// MaxLevels is the largest number of distinct Levels of one Policy.
+const MaxLevels = 6
+
 // Outcomes are the raw counts of one version's requests that were dispatched in
 // one tick, as a recorder knows them now. All counters but Started may still
 // rise after the tick ended.
@@ -28,6 +31,18 @@ type Outcomes struct {
 	Over       [MaxLimits]uint64 // slower than the limit
 	OverUnique [MaxLimits]uint64 // the same, at most once per bucket in ten minutes
 	Excluded   [MaxLimits]uint64 // ended as an error or left before the limit: out of the denominator
+
+	ClientErrors       uint64 // answered with a 4xx that is no error of the version
+	ClientErrorsUnique uint64 // the same, at most once per bucket in ten minutes, keyed or not
+
+	// Indexed as Policy.Levels: slower than what the level was in this tick.
+	OverLevel       [MaxLevels]uint64
+	OverLevelUnique [MaxLevels]uint64
+	ExcludedLevel   [MaxLevels]uint64
+
+	// ErrorsHalf are the errors of even and odd buckets, which differ by more than
+	// chance where clients fail together.
+	ErrorsHalf [2]uint64
 }
 
 // Horizon says which reading of a tick a Sample is.
@@ -43,8 +58,21 @@ const (
 	// Latency are the requests slower than Limits()[Limit], read one tick after
 	// the limit passed. Hung requests are in X, fast errors are left out of N.
 	Latency
+	// ClientSettled and ClientFinal are the client errors, read as the errors are.
+	ClientSettled
+	ClientFinal
+	// Paced are the requests slower than Levels()[Limit]: stable's than its own
+	// quantile, the candidate's than the allowed multiple of it. They are read when
+	// every head of the tick is known, or one tick after the longest level passed.
+	Paced
 
-	horizons = 2 + MaxLimits
+	horizons = 4 + MaxLimits + MaxLevels
+)
+
+// Streams, one rising sequence of samples each.
+const (
+	clientStream = int(Latency) + MaxLimits
+	pacedStream  = clientStream + 2
 )
 
 // Counts are the requests of one version in one or more ticks.
@@ -89,16 +117,35 @@ func (c Counts) sane() bool {
 // for the same horizon, limit and time may be added.
 type Sample struct {
 	Horizon Horizon
-	Limit   int           // index into Policy.Limits; 0 unless Horizon is Latency
+	Limit   int           // index into Policy.Limits or Levels; 0 unless Horizon is Latency or Paced
 	At      time.Duration // end of the tick, since the rollout's trial began; rising within one horizon and limit
 
 	Stable, Candidate Counts
+
+	// Halves are stable's errors in even and odd buckets, of Final samples.
+	Halves [2]uint64
 }
 
 // stream is the index of the sample's own rising sequence.
 func (s Sample) stream() int {
-	if s.Horizon == Latency {
+	switch s.Horizon {
+	case Latency:
 		return int(Latency) + s.Limit
+	case ClientSettled, ClientFinal:
+		return clientStream + int(s.Horizon-ClientSettled)
+	case Paced:
+		return pacedStream + s.Limit
 	}
 	return int(s.Horizon)
+}
+
+// possible reports whether the horizon and the limit exist.
+func (s Sample) possible() bool {
+	switch s.Horizon {
+	case Latency:
+		return s.Limit >= 0 && s.Limit < MaxLimits
+	case Paced:
+		return s.Limit >= 0 && s.Limit < MaxLevels
+	}
+	return s.Horizon < Paced && s.Limit == 0
 }

@@ -61,20 +61,41 @@ func (j *Judge) closeWindows(i int, at time.Duration) {
 func (j *Judge) decideSlow(i int, window pair) {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	st.Slow.Shared = nil
-	if r.slowAlpha == 0 || st.Fail != nil || st.Missing != "" || !j.active(i) {
+	if r.slowAlpha == 0 && !r.Literal || st.Fail != nil || st.Missing != "" || !j.active(i) {
 		return
 	}
 	c, s := window.Candidate, window.Stable
-	if float64(c.X) <= float64(c.N)*r.share || binomialTail(c.N, c.X, r.share) > r.slowAlpha {
+	if !r.overLong(c, s) {
 		return
 	}
-	if j.state.Health.StableDown || float64(max(s.X, s.Raw)) > float64(s.N)*r.share {
+	if j.state.Health.StableDown || !r.relative() && float64(max(s.X, s.Raw)) > float64(s.N)*r.null.Delta {
 		st.Slow.Shared = &window
 		return
 	}
 	v := j.measured(i, window)
 	v.Path, v.NoBaseline = PathSlow, s.N < minBaseline
+	if r.Literal {
+		v.Path = PathLiteral
+	}
 	j.fail(i, v)
+}
+
+// overLong reports whether the candidate is over its limit in a whole patience:
+// by more than luck, or at all if the rule is literal. Beside a stable whose rate
+// is not known for certain half the risk is spent on how low the limit may be.
+func (r *judged) overLong(c, s Counts) bool {
+	if r.Literal {
+		return float64(c.Raw) > float64(c.N)*r.share(s.Rate())
+	}
+	limit, luck := r.null.Delta, r.slowAlpha
+	if r.relative() {
+		if s.N < minBaseline {
+			return false
+		}
+		luck /= 2
+		limit = r.share(binomialUpper(s.N, max(s.X, s.Raw), luck))
+	}
+	return float64(c.X) > float64(c.N)*limit && binomialTail(c.N, c.X, limit) <= luck
 }
 
 // breaks reports whether the rate is above the limit by more than luck.
@@ -95,8 +116,11 @@ func (j *Judge) StableBreaks(ruleID string) bool {
 }
 
 func (j *Judge) stableBreaks(i int) bool {
+	if j.rules[i].relative() {
+		return false // no version is worse than itself
+	}
 	for k := range j.state.Rules[i].Fast {
-		if breaks(j.state.Rules[i].Fast[k].Recent.Sum.Stable, j.rules[i].share) {
+		if breaks(j.state.Rules[i].Fast[k].Recent.Sum.Stable, j.rules[i].null.Delta) {
 			return true
 		}
 	}
@@ -108,7 +132,7 @@ func (j *Judge) sharedBreak(i int) (pair, bool) {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	for k := range st.Fast {
 		sum := st.Fast[k].Recent.Sum
-		if breaks(sum.Candidate, r.share) && j.stableBreaks(i) {
+		if !r.relative() && breaks(sum.Candidate, r.null.Delta) && j.stableBreaks(i) {
 			return sum, true
 		}
 		if j.state.Health.StableDown && j.proven(i, &st.Fast[k]) {

@@ -42,7 +42,10 @@ func (j *Judge) UnmarshalJSON(data []byte) error {
 // check says whether a decoded state has the shape of like, and values that a
 // judge can have reached.
 func (s *judgeState) check(like *judgeState) error {
-	if s.Now < 0 || s.WeightAt < 0 || s.Stage.Index < 0 || s.Health.Failing < NoEndpoint {
+	if c := s.Clusters; !(c.Squares >= 0 && c.Errors >= 0) || c.Block < 0 {
+		return errors.New("the clusters are out of range")
+	}
+	if s.Now < 0 || s.WeightAt < 0 || s.SkipTo < 0 || s.Stage.Index < 0 || s.Health.Failing < NoEndpoint {
 		return errors.New("a time or an index is negative")
 	}
 	if len(s.Rules) != len(like.Rules) {
@@ -56,11 +59,27 @@ func (s *judgeState) check(like *judgeState) error {
 		if err := r.Slack.Check(); err != nil {
 			return fmt.Errorf("rule %d: %w", i, err)
 		}
+		if len(r.Clear) != len(like.Rules[i].Clear) {
+			return fmt.Errorf("rule %d has %d proofs instead of %d", i, len(r.Clear), len(like.Rules[i].Clear))
+		}
+		for k := range r.Clear {
+			if err := r.Clear[k].Check(); err != nil {
+				return fmt.Errorf("rule %d: %w", i, err)
+			}
+		}
 		if r.Slow.Half < 0 {
 			return fmt.Errorf("rule %d: the window is negative", i)
 		}
 		for k := range r.Fast {
-			if err := r.Fast[k].Check(); err != nil {
+			f := &r.Fast[k]
+			if (f.Follower == nil) != (like.Rules[i].Fast[k].Follower == nil) {
+				return fmt.Errorf("rule %d: detector %d is of another kind", i, k)
+			}
+			check := f.Check
+			if f.Follower != nil {
+				check = f.Follower.Check
+			}
+			if err := check(); err != nil {
 				return fmt.Errorf("rule %d: %w", i, err)
 			}
 			if err := r.Fast[k].Recent.check(); err != nil {

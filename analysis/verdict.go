@@ -44,7 +44,18 @@ type Verdict struct {
 
 	Needed uint64 `json:"needed,omitempty"` // of inconclusive: candidate requests that the rule needs in this stage
 	Seen   uint64 `json:"seen,omitempty"`   // of those, how many there were
-	Text   string `json:"text"`             // one sentence for a person on call
+
+	// Clearance is the evidence that a check holds in this stage; of the whole, the
+	// least of all checks. Proven says that it is enough for every check, so that
+	// the stage may pass before its time.
+	Clearance float64 `json:"clearance,omitempty"`
+	Proven    bool    `json:"proven,omitempty"`
+	// ETA is about how many more candidate requests decide an inconclusive check,
+	// and how long they take at the rate of this stage; 0 if that is not known.
+	ETA     uint64        `json:"eta_requests,omitempty"`
+	ETATime time.Duration `json:"eta_ns,omitempty"`
+
+	Text string `json:"text"` // one sentence for a person on call
 }
 
 // RuleState is where a rule stands.

@@ -184,12 +184,11 @@ func TestUnbuilt_NamesWhatIsLaterWork(t *testing.T) {
 		}
 	}
 	f(shop)
-	f(shop+"sticky: {by: cookie, mode: pin}\nretry: {attempts: 2}\nshield: true\nfallback: {status: [404]}\nguard: {triggers: [{condition: client_error_rate > 5%}]}\n",
+	f(shop+"sticky: {by: cookie, mode: pin}\nretry: {attempts: 2}\nshield: true\nfallback: {status: [404]}\nguard: {triggers: [{condition: smoke_test == failing}]}\n",
 		"8 sticky.mode: not built yet: sticky mode pin", "9 retry: not built yet: retries", "10 shield: not built yet: shield", "11 fallback: not built yet: fallback",
-		`12 guard.triggers[0].condition: not built yet: "client_error_rate > 5%": client errors are not judged; write a limit on error_rate`)
+		`12 guard.triggers[0].condition: not built yet: "smoke_test == failing": smoke tests do not run; write "health_check == failing"`)
 	f(canary("  - {weight: 5%, check: error_rate < 1%}\n", "rollback: {triggers: [{condition: error_rate > 1%, action: notify}]}\n"))
 	f(canary("  - {weight: 5%, check: error_rate < 1.5x baseline}\n", "smoke: [{get: /}]\napproval: manual\nkeep_previous: 1h\non_inconclusive: promote\n"),
-		`6 stages[0].check: not built yet: "error_rate < 1.5x baseline": limits relative to stable are not judged; write an absolute limit such as "error_rate < 1%"`,
 		"7 smoke: not built yet: smoke tests", "8 approval: not built yet: approval", "9 keep_previous: not built yet: keep_previous", "10 on_inconclusive: not built yet: on_inconclusive promote")
 	for _, strategy := range []string{"blue-green", "rolling", "all-at-once"} {
 		f("kind: Rollout\nservice: shop\nto: green\nstrategy: "+strategy+"\n", "4 strategy: not built yet: strategy "+strategy)

@@ -36,6 +36,7 @@ type trial struct {
 
 	stable   *stats.Trial
 	recorder *stats.Recorder // of stable, while armed
+	pace     *analysis.Pace  // nil: no limit is relative to stable's latency
 	sides    []*side
 
 	// lost says that this node has no fuse: what it knew is gone, and its share
@@ -95,6 +96,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 	}
 	limits, marks := policy.Limits(), stats.NewMarks()
 	t.stable = stats.NewTrial(limits, policy.Keyed, marks)
+	t.pace = analysis.NewPace(policy)
 	for _, version := range r.Candidates {
 		s := &side{
 			version:   version,
@@ -136,6 +138,7 @@ func (t *trial) disarm() {
 
 // advance judges every request that has ripened by tick.
 func (t *trial) advance(tick uint32) {
+	t.repace(tick)
 	t.judged = t.began + time.Duration(tick-t.first)*stats.TickLength
 	for _, s := range t.sides {
 		s.collector.Collect(int64(tick), func(at int64) (stable, candidate analysis.Outcomes, ok bool) {
@@ -148,6 +151,26 @@ func (t *trial) advance(tick uint32) {
 		if t.lost && s.judge.Failed() && promised(s.judge.Verdict().Path) {
 			s.judge.Clear()
 		}
+	}
+}
+
+// repace lets limits relative to stable's latency follow it, from a tick on in
+// which no request has begun.
+func (t *trial) repace(tick uint32) {
+	if t.pace == nil || t.recorder == nil || !t.pace.Due(int64(tick)) {
+		return
+	}
+	var totals stats.Totals
+	t.recorder.Totals(&totals)
+	paces, ok := t.pace.Update(int64(tick), &totals.Latency)
+	if !ok {
+		return
+	}
+	from := tick + 2
+	t.stable.SetLevels(stats.Levels{From: from, At: paces.Stable})
+	for _, s := range t.sides {
+		s.recorded.SetLevels(stats.Levels{From: from, At: paces.Candidate})
+		s.collector.SetPaces(int64(from), paces)
 	}
 }
 

@@ -22,6 +22,8 @@ type Detector struct {
 	Opened time.Duration `json:"opened"` // when it began
 	Judged time.Duration `json:"judged"` // end of the last block
 	Guard  Guard         `json:"guard"`
+
+	Restarts int `json:"restarts,omitempty"` // since the last block that was judged
 }
 
 // NewDetector returns a detector that guesses stable's rate to be rate until it
@@ -30,42 +32,46 @@ func NewDetector(rate float64) Detector {
 	return Detector{Wealth: NewWealth(), Baseline: NewBaseline(rate)}
 }
 
-// Observe adds the tick that ended at the given time and reports whether it ended
-// a block. Ticks come in rising order. It costs O(K) at the end of a block, next
-// to nothing else, and allocates nothing.
-func (d *Detector) Observe(at time.Duration, c Counts, h Hypothesis) bool {
-	if c.CandidateX > c.CandidateN || c.StableX > c.StableN {
-		return false
+// Observe adds the tick that ended at the given time. If it ended a block, ended
+// is true and stake says what the block was judged by. Ticks come in rising
+// order. It costs O(K) at the end of a block, next to nothing else, and
+// allocates nothing.
+func (d *Detector) Observe(at time.Duration, c Counts, h Hypothesis) (stake Stake, ended bool) {
+	if !c.sane() {
+		return Stake{}, false
 	}
-	d.Open.CandidateN += c.CandidateN
-	d.Open.CandidateX += c.CandidateX
-	d.Open.StableN += c.StableN
-	d.Open.StableX += c.StableX
+	d.Open.add(c)
 	if d.Open.CandidateN < blockRequests {
 		if at-d.Opened < blockTime {
-			return false
+			return Stake{}, false
 		}
 		if d.Open.CandidateN == 0 {
 			// Stable's counts of long ago say nothing about what comes.
-			d.learn(at)
-			return false
+			return d.Drop(at), true
 		}
 	}
-	var f [K]float64
-	factors(&f, d.Open, h, d.Baseline.Rate())
-	before := d.Wealth.Evidence()
-	d.Wealth.update(&f, min(max(at-d.Judged, 0), blockTime).Seconds())
-	growth := 0.
-	for _, v := range f {
-		growth = max(growth, min(v, maxFactor))
+	stake = Stake{
+		Until: at, Hypothesis: h, Baseline: d.Baseline.Rate(), Restarts: d.Restarts,
+		Seconds: min(max(at-d.Judged, 0), blockTime).Seconds(),
 	}
-	d.Guard.follow(d.Opened, at, before, growth)
+	d.Restarts = 0
+	bet(&d.Wealth, &d.Guard, d.Opened, d.Open, stake)
 	d.learn(at)
-	return true
+	return stake, true
+}
+
+// Drop ends the open block at the given time without judging it. What is
+// dropped must depend on arrivals and time alone.
+func (d *Detector) Drop(at time.Duration) Stake {
+	d.learn(at)
+	return Stake{Until: at, Void: true}
 }
 
 // Restart invests more, at the start of a stage.
-func (d *Detector) Restart() { d.Wealth.Restart() }
+func (d *Detector) Restart() {
+	d.Wealth.Restart()
+	d.Restarts++
+}
 
 // Evidence is the factor by which the null should be doubted.
 func (d *Detector) Evidence() float64 { return d.Wealth.Evidence() }
@@ -78,7 +84,7 @@ func (d *Detector) Sustained(threshold float64) bool {
 
 // Check says whether a decoded detector can be one.
 func (d *Detector) Check() error {
-	if d.Open.CandidateX > d.Open.CandidateN || d.Open.StableX > d.Open.StableN {
+	if !d.Open.sane() || d.Restarts < 0 {
 		return errors.New("the detector is out of range")
 	}
 	return errors.Join(d.Wealth.check(), d.Baseline.check(), d.Guard.check())

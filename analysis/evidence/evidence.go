@@ -40,12 +40,23 @@ type Counts struct {
 	StableN, StableX       uint64
 }
 
+func (c *Counts) add(o Counts) {
+	c.CandidateN += o.CandidateN
+	c.CandidateX += o.CandidateX
+	c.StableN += o.StableN
+	c.StableX += o.StableX
+}
+
+// sane reports whether no version has more bad requests than requests.
+func (c Counts) sane() bool { return c.CandidateX <= c.CandidateN && c.StableX <= c.StableN }
+
 // Hypothesis is the null: the candidate's rate is at most Delta + Rho * stable's.
 // Rho = 0 means that stable is not looked at. Delta is in (0, 1), or in [0, 1)
 // if Rho is above 0. Both may change from block to block, if they depend on
 // nothing in the block.
 type Hypothesis struct {
-	Delta, Rho float64
+	Delta float64 `json:"delta"`
+	Rho   float64 `json:"rho"`
 }
 
 // factors sets f to what each alternative's wealth is multiplied with in a

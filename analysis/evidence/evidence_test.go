@@ -83,7 +83,7 @@ func TestFactor_NeverGrowsUnderTheNullOfTheOtherSide(t *testing.T) {
 		if null >= 1 {
 			continue
 		}
-		a := []float64{.03, .1, .2, .35, .5, .65, .8}[r.IntN(7)] * null
+		a := clearGrid[r.IntN(len(clearGrid))].effect * null
 		worstSeen = max(worstSeen, worst(c, h, a, b))
 	}
 	t.Logf("sup log E[factor] = %.2g", worstSeen)

@@ -91,7 +91,7 @@ func (r *Recorder) Head(t *Token, at int64, latency time.Duration, status int, b
 	}
 	t.observe(latency)
 	if t.ring != nil {
-		t.head(at, latency, bad)
+		t.head(at, latency, status, bad)
 	}
 	t.key.state = headed
 	if bad {

@@ -66,6 +66,14 @@ func TestRecorder_CountsAsItsTwin(t *testing.T) {
 		now := int64(0)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now += rapid.Int64Range(0, second/2).Draw(t, "pause")
+			if from := TickOf(now) + 1; rapid.IntRange(0, 7).Draw(t, "levels") == 0 && len(w.levels) < levelsKept && (len(w.levels) == 0 || from > w.levels[len(w.levels)-1].From) {
+				l := Levels{From: from}
+				for k := range l.At {
+					l.At[k] = time.Duration(rapid.IntRange(0, 20).Draw(t, "level")) * 50 * time.Millisecond
+				}
+				trial.SetLevels(l)
+				w.levels = append(w.levels, l)
+			}
 			if len(requests) == 0 || rapid.Bool().Draw(t, "begin") {
 				lane := rapid.SampledFrom([]Lane{Split, Split, Split, Forced, Failover, Replay, Mirror, Probe}).Draw(t, "lane")
 				bucket := int32(rapid.IntRange(-1, 2).Draw(t, "bucket"))
@@ -78,8 +86,9 @@ func TestRecorder_CountsAsItsTwin(t *testing.T) {
 			if !q.twin.headed && rapid.Bool().Draw(t, "head") {
 				latency := time.Duration(now - q.twin.at)
 				bad := rapid.Bool().Draw(t, "bad")
-				r.Head(&q.token, now, latency, 200, bad)
-				w.head(q.twin, latency, bad)
+				status := rapid.SampledFrom([]int{200, 404, 499}).Draw(t, "head status")
+				r.Head(&q.token, now, latency, status, bad)
+				w.head(q.twin, latency, status, bad)
 				continue
 			}
 			o := Outcome{
@@ -156,7 +165,7 @@ func run(r *Recorder, w *twin, goroutines, requests int, between func(goroutine,
 		for _, q := range log[g] {
 			twin := w.begin(q.lane, q.at, q.bucket)
 			if q.headed {
-				w.head(twin, q.latency, q.bad)
+				w.head(twin, q.latency, q.outcome.Status, q.bad)
 			}
 			w.end(twin, q.at+int64(q.latency), q.outcome)
 		}

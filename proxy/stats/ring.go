@@ -13,9 +13,10 @@ type ring struct {
 	slots [ringTicks]slot
 }
 
-const slotSize = 128
+const slotSize = 256
 
-// slot holds the counts of one tick. It fills two cache lines.
+// slot holds the counts of one tick. It fills four cache lines, of which a
+// request touches the first two unless there are levels or a client error.
 type slot struct {
 	// epoch says which tick the counts are of: ready(tick), or one more while
 	// a goroutine clears the slot for that tick. 0: never used.
@@ -28,6 +29,11 @@ type slot struct {
 	done atomic.Uint64
 
 	over, overUnique, excluded [MaxLimits]atomic.Uint32
+
+	clientErrors, clientErrorsUnique          atomic.Uint32
+	overLevel, overLevelUnique, excludedLevel [MaxLevels]atomic.Uint32
+	errorsHalf                                [2]atomic.Uint32
+	_                                         [10]uint32
 }
 
 // oneEnd and oneHead are what slot.done grows by.
@@ -61,7 +67,9 @@ func (s *slot) open(tick uint32) bool {
 }
 
 func (s *slot) clear() {
-	for _, c := range [...]*atomic.Uint32{&s.started, &s.errors, &s.errorsUnique} {
+	for _, c := range [...]*atomic.Uint32{
+		&s.started, &s.errors, &s.errorsUnique, &s.clientErrors, &s.clientErrorsUnique, &s.errorsHalf[0], &s.errorsHalf[1],
+	} {
 		c.Store(0)
 	}
 	s.done.Store(0)
@@ -69,6 +77,11 @@ func (s *slot) clear() {
 		s.over[k].Store(0)
 		s.overUnique[k].Store(0)
 		s.excluded[k].Store(0)
+	}
+	for k := range MaxLevels {
+		s.overLevel[k].Store(0)
+		s.overLevelUnique[k].Store(0)
+		s.excludedLevel[k].Store(0)
 	}
 }
 
@@ -84,6 +97,16 @@ func (s *slot) add(tick uint32, out *Outcomes) bool {
 		out.OverUnique[k] += uint64(s.overUnique[k].Load())
 		out.Over[k] += uint64(s.over[k].Load())
 		out.Excluded[k] += uint64(s.excluded[k].Load())
+	}
+	for k := range MaxLevels {
+		out.OverLevelUnique[k] += uint64(s.overLevelUnique[k].Load())
+		out.OverLevel[k] += uint64(s.overLevel[k].Load())
+		out.ExcludedLevel[k] += uint64(s.excludedLevel[k].Load())
+	}
+	out.ClientErrorsUnique += uint64(s.clientErrorsUnique.Load())
+	out.ClientErrors += uint64(s.clientErrors.Load())
+	for k := range s.errorsHalf {
+		out.ErrorsHalf[k] += uint64(s.errorsHalf[k].Load())
 	}
 	out.ErrorsUnique += uint64(s.errorsUnique.Load())
 	out.Errors += uint64(s.errors.Load())

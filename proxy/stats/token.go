@@ -42,17 +42,24 @@ func (t *Token) observe(latency time.Duration) {
 }
 
 // head counts the final head in the request's tick.
-func (t *Token) head(at int64, latency time.Duration, bad bool) {
+func (t *Token) head(at int64, latency time.Duration, status int, bad bool) {
 	tick := TickOf(t.at)
 	s := t.slot(tick, at)
 	if s == nil {
 		return
 	}
-	if !bad {
-		s.done.Add(oneHead)
-	} else {
+	switch {
+	case bad:
 		s.done.Add(oneHead + oneEnd)
 		t.fail(s, tick)
+	case status >= 400 && status < 500:
+		s.clientErrors.Add(1)
+		if m := t.ring.trial.marks; m == nil || t.key.bucket < 0 || m.clientErrors().first(t.key.bucket, tick) {
+			s.clientErrorsUnique.Add(1)
+		}
+		s.done.Add(oneHead)
+	default:
+		s.done.Add(oneHead)
 	}
 	t.compare(s, tick, latency, bad)
 }
@@ -93,24 +100,47 @@ func (t *Token) slot(tick uint32, at int64) *slot {
 // fail counts an error.
 func (t *Token) fail(s *slot, tick uint32) {
 	s.errors.Add(1)
-	if m := t.ring.trial.marks; m == nil || t.key.bucket < 0 || m.errors().first(t.key.bucket, tick) {
+	if t.key.bucket >= 0 {
+		s.errorsHalf[t.key.bucket&1].Add(1)
+	}
+	if !t.marked() || t.ring.trial.marks.errors().first(t.key.bucket, tick) {
 		s.errorsUnique.Add(1)
 	}
 }
 
-// compare compares a latency with every limit. void says that a request within
-// the limit is no evidence of speed: a fast error, or a client that left.
+// marked reports whether the request's bad outcomes count once a bucket.
+func (t *Token) marked() bool { return t.ring.trial.keyed && t.key.bucket >= 0 }
+
+// compare compares a latency with every limit and level. void says that a
+// request within them is no evidence of speed: a fast error, or a client that
+// left.
 func (t *Token) compare(s *slot, tick uint32, latency time.Duration, void bool) {
 	trial := t.ring.trial
 	for k := range trial.n {
 		switch {
 		case latency > trial.limits[k]:
 			s.over[k].Add(1)
-			if m := trial.marks; m == nil || t.key.bucket < 0 || m.over(k).first(t.key.bucket, tick) {
+			if !t.marked() || trial.marks.over(k).first(t.key.bucket, tick) {
 				s.overUnique[k].Add(1)
 			}
 		case void:
 			s.excluded[k].Add(1)
+		}
+	}
+	levels := trial.levelsOf(tick)
+	if levels == nil {
+		return
+	}
+	for k, level := range levels.At {
+		switch {
+		case level == 0:
+		case latency > level:
+			s.overLevel[k].Add(1)
+			if !t.marked() || trial.marks.overLevel(k).first(t.key.bucket, tick) {
+				s.overLevelUnique[k].Add(1)
+			}
+		case void:
+			s.excludedLevel[k].Add(1)
 		}
 	}
 }

@@ -27,7 +27,9 @@ const openTicks = ringTicks - 24
 type Trial struct {
 	limits [MaxLimits]time.Duration // ascending or not; beyond n they are never read
 	n      int
-	marks  *Marks // nil: every bad outcome counts
+	marks  *Marks // nil: nothing is marked
+	keyed  bool   // errors and slow requests count once a bucket
+	levels atomic.Pointer[Levels]
 
 	rings   [MaxShards]atomic.Pointer[ring]
 	dropped atomic.Uint64
@@ -46,14 +48,27 @@ type Outcomes struct {
 	Over       [MaxLimits]uint64 // slower than the limit
 	OverUnique [MaxLimits]uint64 // the same, at most one per bucket within Repeat
 	Excluded   [MaxLimits]uint64 // not slower, but an error or the client left: no evidence of speed
+
+	ClientErrors       uint64 // answered with a 4xx that is no error of the version
+	ClientErrorsUnique uint64 // the same, at most one per bucket within Repeat, keyed or not
+
+	// Indexed as the Levels of the tick; zeros without levels.
+	OverLevel       [MaxLevels]uint64 // slower than the level
+	OverLevelUnique [MaxLevels]uint64 // the same, at most one per bucket within Repeat
+	ExcludedLevel   [MaxLevels]uint64 // not slower, but no evidence of speed
+
+	// ErrorsHalf are the errors of even and of odd buckets: two lanes of one
+	// version, which differ by more than chance where clients fail together.
+	ErrorsHalf [2]uint64
 }
 
 // NewTrial returns a Trial with an exact counter per latency limit.
 //
 // keyed says that the service has a sticky key: a bad outcome then counts at
 // most once per bucket within Repeat, by marks, which the trials of all
-// versions of the service share. It panics if there are more than MaxLimits
-// limits, or if keyed has no marks.
+// versions of the service share. Client errors do so wherever there are marks:
+// one scanner must not look like a release. It panics if there are more than
+// MaxLimits limits, or if keyed has no marks.
 func NewTrial(limits []time.Duration, keyed bool, marks *Marks) *Trial {
 	if len(limits) > MaxLimits {
 		panic("BUG: a trial with more than MaxLimits latency limits")
@@ -61,11 +76,8 @@ func NewTrial(limits []time.Duration, keyed bool, marks *Marks) *Trial {
 	if keyed && marks == nil {
 		panic("BUG: a keyed trial without marks")
 	}
-	t := &Trial{n: len(limits)}
+	t := &Trial{n: len(limits), marks: marks, keyed: keyed}
 	copy(t.limits[:], limits)
-	if keyed {
-		t.marks = marks
-	}
 	return t
 }
 

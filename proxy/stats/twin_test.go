@@ -7,6 +7,7 @@ import "time"
 type twin struct {
 	limits []time.Duration
 	keyed  bool
+	levels []Levels // rising
 
 	ticks    map[uint32]*Outcomes
 	marks    map[mark]uint32
@@ -21,6 +22,13 @@ type mark struct {
 	kind   int
 	bucket int32
 }
+
+// Kinds of marks besides those of limits.
+const (
+	errorKind  = -1
+	clientKind = -2
+	levelKind  = 100
+)
 
 // twinRequest is the twin's token.
 type twinRequest struct {
@@ -49,7 +57,7 @@ func (w *twin) tick(r *twinRequest) *Outcomes {
 
 // unique reports whether a bad outcome is the first of its bucket in 600 s.
 func (w *twin) unique(r *twinRequest, kind int) bool {
-	if !w.keyed || r.bucket < 0 {
+	if !w.keyed && kind != clientKind || r.bucket < 0 {
 		return true
 	}
 	m := mark{kind, r.bucket}
@@ -71,8 +79,14 @@ func (w *twin) begin(lane Lane, at int64, bucket int32) *twinRequest {
 	return r
 }
 
-func (w *twin) head(r *twinRequest, latency time.Duration, bad bool) {
+func (w *twin) head(r *twinRequest, latency time.Duration, status int, bad bool) {
 	w.speed(r, latency, bad)
+	if !bad && status/100 == 4 && r.lane == Split {
+		w.tick(r).ClientErrors++
+		if w.unique(r, clientKind) {
+			w.tick(r).ClientErrorsUnique++
+		}
+	}
 	r.headed, r.bad = true, bad
 	if bad && r.lane == Split {
 		w.tick(r).Ended++
@@ -110,7 +124,10 @@ func (w *twin) end(r *twinRequest, at int64, o Outcome) {
 func (w *twin) wrong(r *twinRequest) {
 	o := w.tick(r)
 	o.Errors++
-	if w.unique(r, -1) {
+	if r.bucket >= 0 {
+		o.ErrorsHalf[r.bucket%2]++
+	}
+	if w.unique(r, errorKind) {
 		o.ErrorsUnique++
 	}
 }
@@ -132,6 +149,24 @@ func (w *twin) speed(r *twinRequest, latency time.Duration, void bool) {
 			}
 		} else if void {
 			o.Excluded[k]++
+		}
+	}
+	var levels Levels
+	for _, l := range w.levels {
+		if uint32(r.at/int64(TickLength)) >= l.From {
+			levels = l
+		}
+	}
+	for k, level := range levels.At {
+		switch {
+		case level == 0:
+		case latency > level:
+			o.OverLevel[k]++
+			if w.unique(r, levelKind+k) {
+				o.OverLevelUnique[k]++
+			}
+		case void:
+			o.ExcludedLevel[k]++
 		}
 	}
 }
