@@ -1,59 +1,70 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
-// errBareLF ends a connection whose request line does not end with CRLF.
-var errBareLF = errors.New("the request line ends with a bare LF")
+var (
+	// errStopped is what a read of the body gets once the answer is complete.
+	errStopped = errors.New("the rest of the body is not wanted")
+	// errSlow ends a client that reads its answer below the minimum rate.
+	errSlow = errors.New("the client reads below the minimum rate")
+)
 
-// errStopped is what a read of the body gets once the answer is complete.
-var errStopped = errors.New("the rest of the body is not wanted")
-
-// clientConn is one client connection under the codec.
+// clientConn is one client connection. Its goroutine reads heads and writes
+// answers; while a body is uploaded, the upload's goroutine is the reader.
 //
-// fasthttp reads requests through it; answers are written by send. What
-// fasthttp itself writes goes nowhere: its idea of an answer would lose the
-// order and the case of fields, the upstream's Date, and any control over when
-// bytes leave. This keeps one writer, one serialiser.
+// It holds a buffer only between the first byte of a request and the end of
+// its answer.
 type clientConn struct {
 	net.Conn
 
 	peer    netip.Addr
-	address []byte // peer as text
-	port    []byte // local port as text
-	trusted bool   // peer is a trusted proxy
-	secure  bool   // TLS
+	client  netip.Addr // what the connection counts for in the limit per client
+	address []byte     // peer as text
+	port    []byte     // local port as text
+	trusted bool       // peer is a trusted proxy
+	secure  bool       // TLS
 	shard   uint32
 
 	server *Server
-	state  atomic.Int32 // fasthttp.ConnState
+	active atomic.Bool // a request is being received or served
 	closed atomic.Bool
 
-	line lineScan
+	raw     syscall.RawConn       // nil: waiting for a request holds a buffer
+	attempt func(fd uintptr) bool // one read of await, bound once
+	result  error                 // of attempt
+	buf     *buffer               // nil: nothing is buffered
+	r, w    int                   // buf.b[r:w] was received and not yet used
+	base    int                   // end of the head; what is before it stays
+	readBy  int64                 // when the read deadline that is set passes; 0: unknown
 
-	// While a body is received, every read gets bodyIdle; 0: the codec's deadline stands.
-	bodyIdle time.Duration
-	stopped  atomic.Bool // reads fail from now on
+	body    pace        // of the request body
+	stopped atomic.Bool // reads of the body fail from now on
 
-	sendIdle  time.Duration // longest block of one write
-	sendArmed time.Time     // when the write deadline was last moved
+	sendArmed int64 // when the write deadline was last moved
+	sends     pace  // of the answer
 
 	linger bool // let the client read the answer although its bytes were not read
 	reset  bool // end with a reset: the answer is incomplete and nothing else shows it
 }
 
+// buffer holds a head and what came with it.
+type buffer struct{ b []byte }
+
+// bodyRoom is how much longer than the largest head a buffer is, so that a
+// body can be received behind its head.
+const bodyRoom = 4 << 10
+
 func newClientConn(nc net.Conn, s *Server) *clientConn {
-	c := &clientConn{Conn: nc, server: s, shard: s.nextShard.Add(1), sendIdle: s.options.BodyTimeout}
+	c := &clientConn{Conn: nc, server: s, shard: s.nextShard.Add(1)}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = a.AddrPort().Addr().Unmap()
 	}
@@ -65,46 +76,134 @@ func newClientConn(nc net.Conn, s *Server) *clientConn {
 	return c
 }
 
-// Read is for the codec and the body it decodes.
-func (c *clientConn) Read(p []byte) (int, error) {
-	if c.bodyIdle > 0 {
-		if err := c.Conn.SetReadDeadline(time.Now().Add(c.bodyIdle)); err != nil {
-			return 0, err
-		}
-		// After the deadline was moved, because stopReading moves it back
-		// after it raised the flag.
-		if c.stopped.Load() {
-			return 0, errStopped
-		}
+// bind prepares the first await, once Conn is what requests come through.
+func (c *clientConn) bind() {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok || !canReadNow {
+		return
 	}
-	n, err := c.Conn.Read(p)
-	if n > 0 && c.line.open && !c.line.accept(p[:n]) {
-		return 0, errBareLF
+	if raw, err := sc.SyscallConn(); err == nil {
+		c.raw, c.attempt = raw, c.tryRead
 	}
-	return n, err
 }
 
-// Write swallows what the codec writes.
-func (c *clientConn) Write(p []byte) (int, error) { return len(p), nil }
-
-// send writes to the client. One write may block for sendIdle.
-func (c *clientConn) send(p []byte) error {
-	// Moving the deadline at each write costs more than the precision is worth.
-	if now := time.Now(); now.Sub(c.sendArmed) > c.sendIdle/8 {
-		if err := c.Conn.SetWriteDeadline(now.Add(c.sendIdle)); err != nil {
+// await waits until bytes of the next request are buffered, for as long as an
+// idle connection may. It holds no buffer meanwhile.
+func (c *clientConn) await() error {
+	if c.r < c.w {
+		c.w, c.r = copy(c.buf.b, c.buf.b[c.r:c.w]), 0
+		return nil
+	}
+	c.giveBack()
+	c.active.Store(false)
+	keep := int64(c.server.options.KeepAlive)
+	// Moving the deadline at each request costs more than the precision is worth.
+	if want := c.server.handler.Now() + keep; c.readBy < want || c.readBy > want+keep/4 {
+		if err := c.setReadDeadline(want + keep/8); err != nil {
 			return err
 		}
-		c.sendArmed = now
 	}
-	_, err := c.Conn.Write(p)
+	if c.raw == nil {
+		return c.fill()
+	}
+	if err := c.raw.Read(c.attempt); err != nil {
+		return err
+	}
+	return c.result
+}
+
+// tryRead is one read of await. It reports false if nothing is there, and then
+// leaves no buffer behind.
+func (c *clientConn) tryRead(fd uintptr) bool {
+	c.take()
+	// Before the read, so that whoever finds nothing to read and no activity
+	// knows that no request is under way.
+	c.active.Store(true)
+	n, again, err := readNow(fd, c.buf.b)
+	if again {
+		c.active.Store(false)
+		c.giveBack()
+		return false
+	}
+	c.w, c.result = n, err
+	return true
+}
+
+func (c *clientConn) take() {
+	if c.buf == nil {
+		c.buf, _ = c.server.buffers.Get().(*buffer)
+		c.r, c.w, c.base = 0, 0, 0
+	}
+}
+
+func (c *clientConn) giveBack() {
+	if c.buf != nil {
+		c.server.buffers.Put(c.buf)
+		c.buf, c.r, c.w = nil, 0, 0
+	}
+}
+
+// fill reads at least a byte behind what is buffered.
+func (c *clientConn) fill() error {
+	c.take()
+	n, err := c.Conn.Read(c.buf.b[c.w:])
+	c.active.Store(true)
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
 	return err
 }
 
-// receiveBody lets the body's reads block for at most idle each, until
-// bodyReceived.
-func (c *clientConn) receiveBody(idle time.Duration) { c.bodyIdle = idle }
+func (c *clientConn) setReadDeadline(at int64) error {
+	c.readBy = at
+	return c.Conn.SetReadDeadline(c.server.handler.base.Add(time.Duration(at)))
+}
 
-func (c *clientConn) bodyReceived() { c.bodyIdle = 0 }
+// readBody reads into p what is buffered, or else what comes, for the body that
+// c.body paces.
+func (c *clientConn) readBody(p []byte) (int, error) {
+	if c.r < c.w {
+		n := copy(p, c.buf.b[c.r:c.w])
+		c.r += n
+		return n, nil
+	}
+	if err := c.armBody(); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	c.body.bytes += int64(n)
+	return n, err
+}
+
+// fillBody is readBody into the buffer, behind the head.
+func (c *clientConn) fillBody() error {
+	if c.r < c.w {
+		return nil
+	}
+	if err := c.armBody(); err != nil {
+		return err
+	}
+	c.r, c.w = c.base, c.base
+	err := c.fill()
+	c.body.bytes += int64(c.w - c.base)
+	return err
+}
+
+func (c *clientConn) armBody() error {
+	if err := c.setReadDeadline(c.body.deadline(c.server.handler.Now())); err != nil {
+		return err
+	}
+	// After the deadline was moved, because stopReading moves it back after it
+	// raised the flag.
+	if c.stopped.Load() {
+		return errStopped
+	}
+	return nil
+}
 
 // stopReading ends a read of the body that another goroutine is in, and all later ones.
 func (c *clientConn) stopReading() {
@@ -112,25 +211,72 @@ func (c *clientConn) stopReading() {
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// changed follows the codec: a connection is active from the first byte of a
-// request until its answer is complete.
-func (c *clientConn) changed(state fasthttp.ConnState) {
-	c.state.Store(int32(state))
-	switch state {
-	case fasthttp.StateIdle:
-		c.line = lineScan{open: true}
-	case fasthttp.StateActive:
-		if !c.line.any {
-			// The request was already in the codec's buffer, so the next read
-			// does not begin with its first line.
-			c.line.open = false
+// paced is the smallest write whose time is taken: a client cannot hold much
+// back with less.
+const paced = 4 << 10
+
+// send writes to the client. One write may block for as long as a body may be
+// silent, and all of an answer's together no longer than the minimum rate allows.
+func (c *clientConn) send(p []byte) error {
+	now := c.server.handler.Now()
+	idle := int64(c.server.options.BodyTimeout)
+	deadline := now + idle
+	if len(p) >= paced {
+		deadline = c.sends.allow(now, int64(len(p)), idle)
+	}
+	// As with reads, precision is not worth a timer for each write.
+	if deadline < now+idle || now-c.sendArmed > idle/8 {
+		if err := c.Conn.SetWriteDeadline(c.server.handler.base.Add(time.Duration(deadline))); err != nil {
+			return err
+		}
+		if c.sendArmed = now; deadline < now+idle {
+			c.sendArmed = now - idle // a shorter one must not outlive this write
 		}
 	}
+	_, err := c.Conn.Write(p)
+	if len(p) >= paced {
+		c.sends.spent += c.server.handler.Now() - now
+		c.sends.bytes += int64(len(p))
+	}
+	return err
 }
 
-// idle reports whether no request is being received or served.
-func (c *clientConn) idle() bool {
-	return fasthttp.ConnState(c.state.Load()) != fasthttp.StateActive
+// gone reports whether the client has closed its side. One that only ended its
+// sending looks the same, and is treated like one that left, as nginx and
+// net/http do.
+func (c *clientConn) gone() bool {
+	gone := false
+	if raw := rawOf(c.Conn); raw != nil {
+		_ = raw.Control(func(fd uintptr) { gone = hungUp(fd) })
+	}
+	return gone
+}
+
+// unread reports whether the kernel holds bytes that nobody read.
+func (c *clientConn) unread() bool {
+	unread := false
+	if raw := rawOf(c.Conn); raw != nil {
+		// Control, not Read: a read would wait for the one that the connection's
+		// own goroutine is in.
+		_ = raw.Control(func(fd uintptr) { unread = peekBytes(fd) })
+	}
+	return unread
+}
+
+// rawOf returns the socket under nc, through TLS, or nil.
+func rawOf(nc net.Conn) syscall.RawConn {
+	if under, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = under.NetConn()
+	}
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // lingerTime and lingerBytes bound how long a closing connection waits for a
@@ -147,6 +293,7 @@ func (c *clientConn) Close() error {
 		return net.ErrClosed
 	}
 	defer c.server.remove(c)
+	defer c.giveBack()
 	tcp, ok := c.Conn.(*net.TCPConn)
 	if !ok {
 		return c.Conn.Close()
@@ -157,9 +304,9 @@ func (c *clientConn) Close() error {
 	}
 	if (c.linger || c.unread()) && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
-		var scrap [4 << 10]byte
+		c.take()
 		for total := 0; total < lingerBytes; {
-			n, err := tcp.Read(scrap[:])
+			n, err := tcp.Read(c.buf.b)
 			if total += n; err != nil {
 				break
 			}
@@ -171,52 +318,3 @@ func (c *clientConn) Close() error {
 // kill ends the connection from outside, whatever its goroutine does. That
 // goroutine finds out at its next read or write and calls Close.
 func (c *clientConn) kill() { _ = c.Conn.Close() }
-
-// unread reports whether bytes wait to be read.
-func (c *clientConn) unread() bool {
-	sc, ok := c.Conn.(syscall.Conn)
-	return ok && hasUnread(sc)
-}
-
-// hasUnread reports whether the kernel holds bytes that nobody read.
-func hasUnread(sc syscall.Conn) bool {
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	unread := false
-	// Control, not Read: a read would wait for the one that the connection's
-	// own goroutine is in.
-	_ = raw.Control(func(fd uintptr) { unread = peekBytes(fd) })
-	return unread
-}
-
-// lineScan looks for a request line that ends with a bare LF, as far as the
-// line arrives in reads of its own. The codec would take it, or wait for more.
-type lineScan struct {
-	open bool // the line's end has not been seen
-	any  bool // a byte of the line has been seen
-	cr   bool // the last byte was CR
-	text bool // the line is not empty
-}
-
-// accept reports false for a bare LF. Empty lines before the request line pass.
-func (s *lineScan) accept(b []byte) bool {
-	for len(b) > 0 {
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			s.any, s.text, s.cr = true, s.text || len(b) > 1 || b[0] != '\r', b[len(b)-1] == '\r'
-			return true
-		}
-		if i == 0 && !s.cr || i > 0 && b[i-1] != '\r' {
-			return false
-		}
-		s.any = true
-		if s.text || i > 1 {
-			s.open = false
-			return true
-		}
-		b, s.cr = b[i+1:], false
-	}
-	return true
-}

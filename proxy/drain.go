@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -28,7 +29,12 @@ func (s *Server) Drain(ctx context.Context) error {
 
 	grace, cancel := context.WithTimeout(ctx, max(s.options.DrainGrace, 0))
 	defer cancel()
+	s.waitFor(grace, func() bool { return s.deaf() })
+	var streams sync.WaitGroup
+	streams.Go(func() { s.h2.drain(grace) })
 	s.waitFor(grace, func() bool { return s.ended() })
+	cancel()
+	streams.Wait()
 
 	s.closeIdle()
 	// A connection whose request arrived just now was left open; it is quick or cut off.
@@ -41,6 +47,13 @@ func (s *Server) Drain(ctx context.Context) error {
 		return fmt.Errorf("cannot drain %d connections within the grace period: cut off", cut)
 	}
 	return nil
+}
+
+// deaf reports whether no listener is left.
+func (s *Server) deaf() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.listeners) == 0
 }
 
 // ended reports whether no listener and no connection is left.
@@ -56,7 +69,8 @@ func (s *Server) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if c.idle() && !c.unread() {
+		// In this order: see tryRead.
+		if !c.unread() && !c.active.Load() {
 			c.kill()
 		}
 	}

@@ -200,7 +200,7 @@ func TestDrain_QueuedConnectionsAreServed(t *testing.T) {
 	l.end()
 	time.Sleep(settle + 50*time.Millisecond) // its time passes before anybody accepts
 	served := make(chan error, 1)
-	go func() { served <- w.server.codec.Serve(l) }()
+	go func() { served <- w.server.accept(l) }()
 	for _, c := range clients {
 		c.expect("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
 	}

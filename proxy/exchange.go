@@ -3,7 +3,6 @@ package proxy
 import (
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/proxy/stats"
@@ -26,8 +25,8 @@ type exchange struct {
 }
 
 type perRequest struct {
-	ctx    *fasthttp.RequestCtx
 	conn   *clientConn
+	source bodyReader // of the request
 	up     *upstream.Conn
 	upload *upload // nil: the body is small and in exchange.body
 
@@ -49,9 +48,8 @@ func newExchange(h *Handler) *exchange {
 	return x
 }
 
-func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
-	conn := ctx.Conn().(*clientConn)
-	x.perRequest = perRequest{ctx: ctx, conn: conn}
+func (x *exchange) begin(conn *clientConn) {
+	x.perRequest = perRequest{conn: conn}
 	x.start()
 	x.client, x.shard = conn.address, conn.shard
 }
@@ -67,7 +65,6 @@ func (x *exchange) end() {
 	}
 	x.release(x.status)
 	if x.close || x.broken {
-		x.ctx.SetConnectionClose()
 		x.conn.linger = x.conn.linger || !x.read && x.head.length != 0 && !x.broken
 	}
 	if log := x.h.options.AccessLog; log != nil {

@@ -19,29 +19,40 @@ const smallBody = 64 << 10
 // maxInterim is the largest number of 1xx answers before the final one.
 const maxInterim = 16
 
+// welcome refuses a body that is too large and asks for one that its client
+// holds back. weir gives 100 Continue itself and does not pass Expect on: the
+// client never waits for an endpoint that does not know it.
+func (x *exchange) welcome() bool {
+	if limit := x.service.MaxBody; limit > 0 && x.head.length > limit {
+		x.reject(BodyTooLarge)
+		return false
+	}
+	if x.head.length == 0 {
+		x.read = true
+		return true
+	}
+	x.conn.body = newPace(x.startedAt, x.bodyIdle(), &x.h.options)
+	if x.head.expect && x.head.minor == 1 && x.conn.r == x.conn.w && x.conn.send(continueLine) != nil {
+		x.broken = true
+		return false
+	}
+	return true
+}
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
 // receive reads a small request body. A client that sends it slowly, or never,
 // holds no endpoint and is no version's request.
 func (x *exchange) receive() bool {
 	length := x.head.length
-	if length == 0 {
-		x.read = true
-		return true
-	}
-	if limit := x.service.MaxBody; limit > 0 && length > limit {
-		x.reject(BodyTooLarge)
-		return false
-	}
-	if length < 0 || length > smallBody {
+	if length <= 0 || length > smallBody {
 		return true
 	}
 	if int64(cap(x.body)) < length {
 		x.body = make([]byte, length)
 	}
 	x.body = x.body[:length]
-	x.conn.receiveBody(x.bodyIdle())
-	_, err := io.ReadFull(x.ctx.RequestBodyStream(), x.body)
-	x.conn.bodyReceived()
-	if err != nil {
+	if _, err := io.ReadFull(&x.source, x.body); err != nil {
 		if r := bodyRejection(err); r != Accepted {
 			x.reject(r)
 		} else {

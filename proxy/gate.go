@@ -22,23 +22,24 @@ const (
 	BadConnection
 	BadExpect
 	TooManyFields
-	Malformed // what the codec refused before the gate saw it
+	TargetTooLong
 	HeadTooLarge
 	HeadTimeout
 	BodyTooLarge
 	BadBody
 	BodyTimeout
 	TooManyConnections
-	BadProxyHeader // no header of the PROXY protocol where one is due
-	BadHandshake   // of TLS
-	TooManyResets  // of HTTP/2 streams, by one connection
-	rejections     // their number
+	TooManyOfClient // connections of one client address
+	BadProxyHeader  // no header of the PROXY protocol where one is due
+	BadHandshake    // of TLS
+	TooManyResets   // of HTTP/2 streams, by one connection
+	rejections      // their number
 )
 
 var rejectionWords = [rejections]string{
 	"", "request_line", "version", "method", "target", "host", "field", "framing", "connection", "expect",
-	"too_many_fields", "malformed", "head_too_large", "head_timeout", "body_too_large", "bad_body",
-	"body_timeout", "too_many_connections", "proxy_header", "tls_handshake", "resets",
+	"too_many_fields", "target_too_long", "head_too_large", "head_timeout", "body_too_large", "bad_body",
+	"body_timeout", "too_many_connections", "too_many_of_client", "proxy_header", "tls_handshake", "resets",
 }
 
 // String returns the word in metrics and in X-Weir-Reason.
@@ -55,11 +56,13 @@ func (r Rejection) status() int {
 		return 417
 	case TooManyFields, HeadTooLarge:
 		return 431
+	case TargetTooLong:
+		return 414
 	case HeadTimeout, BodyTimeout:
 		return 408
 	case BodyTooLarge:
 		return 413
-	case TooManyConnections:
+	case TooManyConnections, TooManyOfClient:
 		return 503
 	}
 	return 400
@@ -94,6 +97,12 @@ type facts struct {
 // and says why the request must be refused. It is the gate as a pure function.
 func Check(head []byte) Rejection {
 	var h requestHead
+	return h.parseHead(head)
+}
+
+// parseHead parses a whole request head.
+func (h *requestHead) parseHead(head []byte) Rejection {
+	h.facts, h.n = facts{}, 0
 	end := bytes.Index(head, crlf)
 	if end < 0 {
 		return BadRequestLine

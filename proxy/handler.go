@@ -3,16 +3,14 @@
 //
 // One request from start to finish is an exchange. What decides about bytes
 // (gate, heads, chunks, serialisers) are functions without I/O; the exchange
-// moves the bytes. fasthttp parses requests and decodes their bodies.
+// moves the bytes. Endpoint connections are fasthttp's; see ARCHITECTURE.md.
 package proxy
 
 import (
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/proxy/route"
@@ -63,31 +61,6 @@ func (h *Handler) StaleRetries() uint64 { return h.retries.Load() }
 
 func (h *Handler) rejected(r Rejection) { h.rejections[r].Add(1) }
 
-// serve is one request. A panic costs this request alone.
-func (h *Handler) serve(ctx *fasthttp.RequestCtx) {
-	x := h.exchanges.Get().(*exchange)
-	x.begin(ctx)
-	defer h.finish(x)
-	r := x.head.parse(ctx.Method(), ctx.Request.Header.RequestURI(), ctx.Request.Header.Protocol(), ctx.Request.Header.RawHeaders())
-	x.close = x.head.close || ctx.Request.Header.ConnectionClose() || h.draining.Load()
-	if r != Accepted {
-		x.reject(r)
-		return
-	}
-	x.serve()
-}
-
-// finish ends the exchange on every path, once.
-func (h *Handler) finish(x *exchange) {
-	if p := recover(); p != nil {
-		h.panics.Add(1)
-		h.log.Error("a request ended in a panic", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-		x.panicked()
-	}
-	x.end()
-	h.exchanges.Put(x)
-}
-
 // serve finds where the request goes and sends it there.
 func (x *exchange) serve() {
 	x.match.Host, x.match.Path, x.match.Method = x.head.host, x.head.path, x.head.method
@@ -97,7 +70,7 @@ func (x *exchange) serve() {
 		return
 	}
 	x.client = x.clientAddress()
-	if !x.receive() {
+	if !x.welcome() || !x.receive() {
 		return
 	}
 	x.choose()

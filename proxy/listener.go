@@ -25,19 +25,20 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// listener accepts client connections for the codec. It survives what the
-// codec would take for the end: no file descriptors left.
+// listener accepts client connections. It survives having no file descriptors
+// left.
 type listener struct {
 	net.Listener
 	server *Server
+	entry  Entry
 
 	ending atomic.Bool
 	last   time.Time // when the listener ends whatever arrives; set before ending
-	empty  bool      // the queue was found empty while ending; used by Accept alone
+	empty  bool      // the queue was found empty while ending; used by next alone
 }
 
-// Accept returns the next connection, or io.EOF once the listener has ended.
-func (l *listener) Accept() (net.Conn, error) {
+// next returns the next connection, or io.EOF once the listener has ended.
+func (l *listener) next() (*clientConn, error) {
 	for pause := time.Duration(0); ; {
 		nc, err := l.Listener.Accept()
 		switch {
@@ -66,7 +67,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // round trip of a distant client.
 const settle = 200 * time.Millisecond
 
-// end makes Accept return io.EOF after the connections that were completed so
+// end makes next return io.EOF after the connections that were completed so
 // far. New ones are left unanswered until the socket closes, and refused then.
 func (l *listener) end() {
 	sc, ok := l.Listener.(interface {

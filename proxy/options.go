@@ -11,7 +11,7 @@ import (
 // for an edge: its defaults are those that Envoy recommends there, or stricter.
 type Options struct {
 	// HeadTimeout bounds receiving a request head, from its first byte.
-	// 0 means 10 s.
+	// 0 means 5 s.
 	HeadTimeout time.Duration
 	// KeepAlive closes a client's connection that waits this long for its next
 	// request. 0 means 75 s.
@@ -20,8 +20,14 @@ type Options struct {
 	// service's shorter IdleTimeout goes first. 0 means 5 min (Envoy's
 	// stream_idle_timeout).
 	BodyTimeout time.Duration
-	// MaxHead is the largest request head in bytes. Every open connection
-	// holds a buffer of this size. 0 means 16 KiB.
+	// MinRate is the least number of bytes a second, on average, at which a
+	// client must send a body, or take an answer while it keeps weir waiting.
+	// 0 means 240 (Kestrel's); negative means none.
+	MinRate int
+	// MinRateGrace is how long MinRate is not asked for. 0 means 5 s.
+	MinRateGrace time.Duration
+	// MaxHead is the largest request head in bytes. A connection holds a
+	// buffer a little larger while it serves a request. 0 means 16 KiB.
 	MaxHead int
 	// MaxConnections is the largest number of open client connections; those
 	// beyond are closed at once. 0 means 50 000 (Envoy's global limit).
@@ -41,11 +47,15 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.HeadTimeout, 10*time.Second)
+	setDefault(&o.HeadTimeout, 5*time.Second)
 	setDefault(&o.KeepAlive, 75*time.Second)
 	setDefault(&o.BodyTimeout, 5*time.Minute)
 	setDefault(&o.DrainWindow, 5*time.Second)
 	setDefault(&o.DrainGrace, 30*time.Second)
+	setDefault(&o.MinRateGrace, 5*time.Second)
+	if o.MinRate == 0 {
+		o.MinRate = 240
+	}
 	if o.MaxHead <= 0 {
 		o.MaxHead = 16 << 10
 	}

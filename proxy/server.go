@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 )
 
@@ -15,7 +13,9 @@ type Server struct {
 	handler *Handler
 	options Options
 	log     *zap.Logger
-	codec   *fasthttp.Server
+	buffers sync.Pool // of *buffer
+
+	h2 *h2Server // takes over clients with HTTP/2
 
 	nextShard atomic.Uint32
 	open      atomic.Int64
@@ -32,40 +32,18 @@ func NewServer(h *Handler, opts Options, log *zap.Logger) *Server {
 		listeners: make(map[*listener]struct{}),
 		conns:     make(map[*clientConn]struct{}),
 	}
-	s.codec = &fasthttp.Server{
-		Handler:        h.serve,
-		ErrorHandler:   h.serveError,
-		ExpectHandler:  h.serveExpect,
-		HeaderReceived: s.headReceived,
-		ConnState:      func(nc net.Conn, state fasthttp.ConnState) { nc.(*clientConn).changed(state) },
-		Logger:         codecLog{log},
-
-		ReadTimeout:    s.options.HeadTimeout,
-		IdleTimeout:    s.options.KeepAlive,
-		ReadBufferSize: s.options.MaxHead,
-		// What the codec writes is thrown away.
-		WriteBufferSize: 256,
-		// admit's limit comes first; a worker may outlive its connection a little.
-		Concurrency: 2 * s.options.MaxConnections,
-
-		StreamRequestBody: true,
-		// In this mode the codec enforces no limit, but reads up to 8 KiB below
-		// it before it calls the handler. The handler is to begin at once.
-		MaxRequestBodySize:           1,
-		DisablePreParseMultipartForm: true,
-		NoDefaultServerHeader:        true,
-		NoDefaultDate:                true,
-		NoDefaultContentType:         true,
-		LazyRequestTime:              true,
-		SecureErrorLogMessage:        true,
-	}
+	s.buffers.New = func() any { return &buffer{b: make([]byte, s.options.MaxHead+bodyRoom)} }
+	s.h2 = newH2Server(s)
 	return s
 }
 
 // Serve accepts connections from ln until Drain or Close. It returns nil then.
 // Several listeners may be served at once. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
-	l := &listener{Listener: ln, server: s}
+func (s *Server) Serve(ln net.Listener) error { return s.ServeEntry(ln, Entry{}) }
+
+// ServeEntry is Serve for connections that begin as e says.
+func (s *Server) ServeEntry(ln net.Listener, e Entry) error {
+	l := &listener{Listener: ln, server: s, entry: e}
 	s.mu.Lock()
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
@@ -75,7 +53,32 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.mu.Unlock()
 		_ = ln.Close()
 	}()
-	return s.codec.Serve(l)
+	return s.accept(l)
+}
+
+// accept serves each connection in a goroutine of its own, which ends with the
+// connection. Close and Drain end the connections.
+func (s *Server) accept(l *listener) error {
+	for {
+		c, err := l.next()
+		if err != nil {
+			return nil
+		}
+		go s.enter(c, &l.entry)
+	}
+}
+
+// enter begins a connection and gives it to whom its protocol belongs.
+func (s *Server) enter(c *clientConn, e *Entry) {
+	h2, err := e.begin(c)
+	switch {
+	case err != nil:
+		_ = c.Close()
+	case h2:
+		s.h2.serve(c)
+	default:
+		s.serveConn(c)
+	}
 }
 
 // Connections is the number of open client connections.
@@ -91,6 +94,7 @@ func (s *Server) Close() {
 	for c := range s.conns {
 		c.kill()
 	}
+	s.h2.close()
 }
 
 // admit makes a client connection of nc, or closes it at the limit.
@@ -102,7 +106,6 @@ func (s *Server) admit(nc net.Conn) *clientConn {
 		return nil
 	}
 	c := newClientConn(nc, s)
-	c.line.open = true
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
@@ -114,70 +117,4 @@ func (s *Server) remove(c *clientConn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.open.Add(-1)
-}
-
-// headReceived replaces the head's deadline by the body's, for the part of a
-// body that the codec reads before it calls the handler.
-func (s *Server) headReceived(h *fasthttp.RequestHeader) (config fasthttp.RequestConfig) {
-	if n := h.ContentLength(); n > 0 || n == lengthChunked {
-		config.ReadTimeout = s.options.BodyTimeout
-	}
-	return config
-}
-
-// serveError answers a request that the codec could not read.
-func (h *Handler) serveError(ctx *fasthttp.RequestCtx, err error) {
-	c := ctx.Conn().(*clientConn)
-	_, tooLarge := errors.AsType[*fasthttp.ErrSmallBuffer](err)
-	r := Malformed
-	switch {
-	case errors.Is(err, errBareLF):
-		r = BadRequestLine
-	case tooLarge:
-		r = HeadTooLarge
-	case isTimeout(err), errors.Is(err, fasthttp.ErrTimeout):
-		if !c.line.any {
-			return // nothing was asked
-		}
-		r = HeadTimeout
-	}
-	h.refuse(c, r)
-}
-
-// refuse answers on a connection that has no exchange, and lets it end.
-func (h *Handler) refuse(c *clientConn, r Rejection) {
-	h.rejected(r)
-	c.linger = true
-	_ = c.send(appendOwn(nil, ownAnswer{status: r.status(), word: r.String(), close: true}))
-	if log := h.options.AccessLog; log != nil {
-		log.Info("request", zap.ByteString("client", c.address), zap.Int("status", r.status()), zap.String("reason", r.String()))
-	}
-}
-
-// serveExpect decides on a request whose client waits for 100 Continue. weir
-// gives it itself, once the head has passed the gate, and does not pass Expect
-// on: the client never waits for an endpoint that does not know it.
-func (h *Handler) serveExpect(ctx *fasthttp.RequestCtx) int {
-	c := ctx.Conn().(*clientConn)
-	x := h.exchanges.Get().(*exchange)
-	defer h.exchanges.Put(x)
-	r := x.head.parse(ctx.Method(), ctx.Request.Header.RequestURI(), ctx.Request.Header.Protocol(), ctx.Request.Header.RawHeaders())
-	if r != Accepted {
-		h.refuse(c, r)
-		return r.status()
-	}
-	if x.head.minor == 1 && c.send(continueLine) != nil {
-		return fasthttp.StatusExpectationFailed // nobody is there to read it
-	}
-	return fasthttp.StatusContinue
-}
-
-var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
-
-// codecLog takes the codec's messages on single connections. They are about
-// clients, not about weir.
-type codecLog struct{ log *zap.Logger }
-
-func (l codecLog) Printf(format string, args ...any) {
-	l.log.Sugar().Debugf(format, args...)
 }

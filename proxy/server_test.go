@@ -19,7 +19,7 @@ import (
 
 func TestServer_BadHeadsAreAnsweredAndNothingGoesUpstream(t *testing.T) {
 	u, seen := recording(t, hello)
-	w := newWorld(t, func(_ *route.Service, o *Options) { o.HeadTimeout = 200 * time.Millisecond }, u)
+	w := newWorld(t, func(_ *route.Service, o *Options) { o.HeadTimeout, o.KeepAlive = 200*time.Millisecond, 300*time.Millisecond }, u)
 	f := func(request string, status, word string) {
 		t.Helper()
 		got := w.exchange(request)
@@ -29,7 +29,7 @@ func TestServer_BadHeadsAreAnsweredAndNothingGoesUpstream(t *testing.T) {
 		}
 	}
 	f("GET / HTTP/1.1\r\nHost: a\r\nX A: b\r\n\r\n", "400", "field")
-	f("GET / HTTP/1.1\r\n\r\n", "400", "malformed")
+	f("GET / HTTP/1.1\r\n\r\n", "400", "host")
 	f("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", "400", "host")
 	f("GET / HTTP/1.2\r\nHost: a\r\n\r\n", "505", "version")
 	f("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "501", "method")
@@ -39,7 +39,8 @@ func TestServer_BadHeadsAreAnsweredAndNothingGoesUpstream(t *testing.T) {
 	f("GET / HTTP/1.1\r\nHost: a\r\nA: "+strings.Repeat("x", 20<<10)+"\r\n\r\n", "431", "head_too_large")
 	f("GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("A: b\r\n", 100)+"\r\n", "431", "too_many_fields")
 	f("GET / HTTP/1.1\r\nHost", "408", "head_timeout")
-	f("\x16\x03\x01\x00\xc8\x01\r\n\r\n", "400", "malformed")
+	f("\x16\x03\x01\x00\xc8\x01\r\n\r\n", "400", "request_line")
+	f("GET /"+strings.Repeat("x", 20<<10)+" HTTP/1.1\r\nHost: a\r\n\r\n", "414", "target_too_long")
 	if got := w.exchange(""); got != "" {
 		t.Errorf("a client that asks nothing gets %q", got)
 	}
@@ -48,8 +49,8 @@ func TestServer_BadHeadsAreAnsweredAndNothingGoesUpstream(t *testing.T) {
 	}
 	total := uint64(0)
 	w.handler.Rejections(func(_ Rejection, n uint64) { total += n })
-	if total != 12 {
-		t.Errorf("%d rejections counted, want 12", total)
+	if total != 13 {
+		t.Errorf("%d rejections counted, want 13", total)
 	}
 	if totals := w.totals(0); totals.Begun() != 0 {
 		t.Errorf("%d requests counted for the version", totals.Begun())
@@ -67,31 +68,6 @@ func TestServer_RefusalReachesAClientThatIsStillSending(t *testing.T) {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 	c.expectEnd()
-}
-
-func TestServer_LineScanFollowsReads(t *testing.T) {
-	f := func(want bool, reads ...string) {
-		t.Helper()
-		s := lineScan{open: true}
-		ok := true
-		for _, r := range reads {
-			if s.open && ok {
-				ok = s.accept([]byte(r))
-			}
-		}
-		if ok != want {
-			t.Errorf("%q: got %v, want %v", reads, ok, want)
-		}
-	}
-	f(true, "GET / HTTP/1.1\r\nbody\n")
-	f(true, "GET / HTTP/1.1\r", "\n\n")
-	f(true, "G", "ET\r\n", "\n")
-	f(true, "\r\n\r", "\nGET\r\n\n")
-	f(false, "GET / HTTP/1.1\n")
-	f(false, "GET", "\n")
-	f(false, "\n")
-	f(false, "\r\n", "\n")
-	f(false, "\r\nGET\n")
 }
 
 func TestServer_PipelinedBodiesAreNoRequestLines(t *testing.T) {

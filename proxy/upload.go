@@ -6,8 +6,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // upload sends a large or chunked request body while the exchange waits for the
@@ -29,8 +27,7 @@ type upload struct {
 func (x *exchange) startUpload() {
 	u := &upload{done: make(chan struct{})}
 	x.upload = u
-	x.conn.receiveBody(x.bodyIdle())
-	go x.runUpload(u, x.ctx.RequestBodyStream(), x.up.Conn)
+	go x.runUpload(u, &x.source, x.up.Conn)
 }
 
 // runUpload ends with the body, with the first error, or by stopUpload.
@@ -160,7 +157,6 @@ func (x *exchange) stopUpload() {
 		x.conn.stopReading()
 		<-u.done
 	}
-	x.conn.bodyReceived()
 	x.read = u.complete
 	x.close = x.close || !u.complete
 }
@@ -168,14 +164,13 @@ func (x *exchange) stopUpload() {
 // bodyRejection tells what is wrong with a body that cannot be read. Accepted
 // means nothing: the client went away, or the rest is not wanted.
 func bodyRejection(err error) Rejection {
-	_, network := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, errStopped):
 		return Accepted
-	case isTimeout(err), errors.Is(err, fasthttp.ErrTimeout):
+	case isTimeout(err):
 		return BodyTimeout
-	case network, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return Accepted
+	case errors.Is(err, errChunks):
+		return BadBody
 	}
-	return BadBody
+	return Accepted
 }

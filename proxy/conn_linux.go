@@ -1,0 +1,7 @@
+package proxy
+
+import "golang.org/x/sys/unix"
+
+// endOfStream is the event of the other side having ended its sending, which
+// Linux tells even behind bytes that nobody has read.
+const endOfStream = unix.POLLRDHUP

@@ -1,0 +1,147 @@
+package proxy
+
+import (
+	"bytes"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+)
+
+// serveConn serves the requests of one connection, one after the other, and
+// closes it.
+func (s *Server) serveConn(c *clientConn) {
+	defer c.Close()
+	c.bind()
+	for c.await() == nil {
+		head, r, err := c.readHead()
+		if err != nil {
+			return // nobody is there to be answered
+		}
+		if r != Accepted {
+			s.handler.refuse(c, r)
+			return
+		}
+		if !s.handler.serve(c, head) {
+			return
+		}
+	}
+}
+
+// serve is one request. It reports whether the connection may carry another. A
+// panic costs this request alone.
+func (h *Handler) serve(c *clientConn, head []byte) (again bool) {
+	x := h.exchanges.Get().(*exchange)
+	x.begin(c)
+	defer h.finish(x, &again)
+	r := x.head.parseHead(head)
+	x.close = x.head.close || h.draining.Load()
+	if r != Accepted {
+		x.reject(r)
+		return
+	}
+	x.source = bodyReader{conn: c, left: x.head.length}
+	x.serve()
+	return
+}
+
+// finish ends the exchange on every path, once.
+func (h *Handler) finish(x *exchange, again *bool) {
+	if p := recover(); p != nil {
+		h.panics.Add(1)
+		h.log.Error("a request ended in a panic", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		x.panicked()
+	}
+	*again = !x.close && !x.broken
+	x.end()
+	h.exchanges.Put(x)
+}
+
+// maxEmptyLines is how many empty lines may come before a request line: some
+// old clients send one after a body (RFC 9112 section 2.2).
+const maxEmptyLines = 4
+
+// readHead reads a request head up to its empty line. The head stays in the
+// buffer until the next await. An error means that the client went away, or
+// asked for nothing.
+func (c *clientConn) readHead() (head []byte, r Rejection, err error) {
+	largest := c.server.options.MaxHead
+	searched, empty := 0, 0
+	for late := false; ; late = true {
+		b := c.buf.b[c.r:c.w]
+		for len(b) > 1 && b[0] == '\r' && b[1] == '\n' {
+			if empty++; empty > maxEmptyLines {
+				return nil, BadRequestLine, nil
+			}
+			c.r += 2
+			b = b[2:]
+		}
+		n, ok := headEnd(b, searched)
+		switch {
+		case !ok || n == 0 && !plausible(b, searched):
+			return nil, lineOf(b), nil
+		case n > largest || n == 0 && len(b) >= largest:
+			return nil, tooLarge(b), nil
+		case n > 0:
+			c.base = c.r + n
+			c.r = c.base
+			return b[:n], Accepted, nil
+		}
+		searched = len(b)
+		if !late {
+			if err := c.setReadDeadline(c.server.handler.Now() + int64(c.server.options.HeadTimeout)); err != nil {
+				return nil, 0, err
+			}
+		}
+		if c.w == len(c.buf.b) {
+			c.w, c.r = copy(c.buf.b, b), 0
+		}
+		if err := c.fill(); isTimeout(err) && len(b) > 0 {
+			return nil, HeadTimeout, nil
+		} else if err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// plausible reports whether b may still become a head. What certainly does not
+// is refused at once, rather than after the time that a head may take.
+func plausible(b []byte, searched int) bool {
+	if len(b) > 0 && !isToken[b[0]] && (b[0] != '\r' || len(b) > 1) {
+		return false
+	}
+	for from := max(searched-1, 0); ; {
+		i := bytes.IndexByte(b[from:], '\r')
+		if i < 0 || from+i == len(b)-1 {
+			return true
+		}
+		if b[from+i+1] != '\n' {
+			return false
+		}
+		from += i + 1
+	}
+}
+
+// lineOf tells whether it is the request line or a field that is broken.
+func lineOf(b []byte) Rejection {
+	if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' && isToken[b[0]] {
+		return BadField
+	}
+	return BadRequestLine
+}
+
+func tooLarge(b []byte) Rejection {
+	if bytes.IndexByte(b, '\n') < 0 {
+		return TargetTooLong
+	}
+	return HeadTooLarge
+}
+
+// refuse answers on a connection that has no exchange, and lets it end.
+func (h *Handler) refuse(c *clientConn, r Rejection) {
+	h.rejected(r)
+	c.linger = true
+	_ = c.send(appendOwn(nil, ownAnswer{status: r.status(), word: r.String(), close: true}))
+	if log := h.options.AccessLog; log != nil {
+		log.Info("request", zap.ByteString("client", c.address), zap.Int("status", r.status()), zap.String("reason", r.String()))
+	}
+}
