@@ -50,7 +50,9 @@ func (e *Entry) begin(c *clientConn) (h2 bool, err error) {
 			c.server.handler.rejected(BadHandshake)
 			return false, fmt.Errorf("cannot shake hands: %w", err)
 		}
+		c.server.mu.Lock() // kill may look at Conn
 		c.Conn, c.secure = tc, true
+		c.server.mu.Unlock()
 		h2 = tc.ConnectionState().NegotiatedProtocol == "h2"
 	case e.H2C:
 		if h2, err = hasPreface(c.Conn); err != nil {
