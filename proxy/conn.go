@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -11,12 +12,8 @@ import (
 	"time"
 )
 
-var (
-	// errStopped is what a read of the body gets once the answer is complete.
-	errStopped = errors.New("the rest of the body is not wanted")
-	// errSlow ends a client that reads its answer below the minimum rate.
-	errSlow = errors.New("the client reads below the minimum rate")
-)
+// errStopped is what a read of the body gets once the answer is complete.
+var errStopped = errors.New("the rest of the body is not wanted")
 
 // clientConn is one client connection. Its goroutine reads heads and writes
 // answers; while a body is uploaded, the upload's goroutine is the reader.
@@ -160,7 +157,7 @@ func (c *clientConn) fill() error {
 
 func (c *clientConn) setReadDeadline(at int64) error {
 	c.readBy = at
-	return c.Conn.SetReadDeadline(c.server.handler.base.Add(time.Duration(at)))
+	return c.Conn.SetReadDeadline(c.server.handler.at(at))
 }
 
 // readBody reads into p what is buffered, or else what comes, for the body that
@@ -226,7 +223,7 @@ func (c *clientConn) send(p []byte) error {
 	}
 	// As with reads, precision is not worth a timer for each write.
 	if deadline < now+idle || now-c.sendArmed > idle/8 {
-		if err := c.Conn.SetWriteDeadline(c.server.handler.base.Add(time.Duration(deadline))); err != nil {
+		if err := c.Conn.SetWriteDeadline(c.server.handler.at(deadline)); err != nil {
 			return err
 		}
 		if c.sendArmed = now; deadline < now+idle {
@@ -265,10 +262,7 @@ func (c *clientConn) unread() bool {
 
 // rawOf returns the socket under nc, through TLS, or nil.
 func rawOf(nc net.Conn) syscall.RawConn {
-	if under, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = under.NetConn()
-	}
-	sc, ok := nc.(syscall.Conn)
+	sc, ok := underTLS(nc).(syscall.Conn)
 	if !ok {
 		return nil
 	}
@@ -294,13 +288,19 @@ func (c *clientConn) Close() error {
 	}
 	defer c.server.remove(c)
 	defer c.giveBack()
-	tcp, ok := c.Conn.(*net.TCPConn)
+	under := underTLS(c.Conn)
+	tcp, ok := under.(*net.TCPConn)
 	if !ok {
 		return c.Conn.Close()
 	}
 	if c.reset {
 		_ = tcp.SetLinger(0)
 		return tcp.Close()
+	}
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		// A client that takes nothing does not get to know that this is the end.
+		_ = tcp.SetWriteDeadline(time.Now().Add(lingerTime))
+		_ = t.CloseWrite()
 	}
 	if (c.linger || c.unread()) && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
@@ -317,4 +317,12 @@ func (c *clientConn) Close() error {
 
 // kill ends the connection from outside, whatever its goroutine does. That
 // goroutine finds out at its next read or write and calls Close.
-func (c *clientConn) kill() { _ = c.Conn.Close() }
+func (c *clientConn) kill() { _ = underTLS(c.Conn).Close() }
+
+// underTLS returns what carries nc if that is TLS, else nc.
+func underTLS(nc net.Conn) net.Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return nc
+}
