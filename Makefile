@@ -7,7 +7,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short e2e bench bench-rollback bench-drain bench-judge clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short e2e bench bench-rollback bench-drain bench-judge bench-peers clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-rollback: build ## fault to last candidate request, 20 runs, with the dist
 
 bench-drain: build ## SIGTERM under 64 busy clients, 20 runs
 	$(GO) run ./bench/drain -weir $(BIN)
+
+bench-peers: build ## weir beside nginx, HAProxy, Caddy and two floors, about ten minutes
+	$(GO) run ./bench/peers -weir $(BIN) $(PEERS)
 
 clean: ## remove what was built
 	rm -rf bin

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +20,13 @@ type bench struct {
 	result  *lab.Result
 }
 
-// visitors is how many cookies a sticky load sends in turn.
+// visitor is who a request comes from.
+type visitor struct {
+	host   string
+	cookie string
+}
+
+// visitors is how many a load has in turn.
 const visitors = 64
 
 // scenario starts fresh proxies, measures them and prints the table. It returns
@@ -63,12 +70,12 @@ func (b *bench) scenario(s scenario) (missed int, err error) {
 func (b *bench) rounds(s *scenario, proxies []*proxy) ([][]sample, error) {
 	senders := make([]sender, len(proxies))
 	for i, p := range proxies {
-		share, cookies, err := b.meet(s, p)
+		share, back, err := b.meet(s, p)
 		if err != nil {
 			return nil, err
 		}
 		progress("%s %s: %.1f %% of the first visitors met green", s.name, p.name, share*100)
-		if senders[i], err = b.sender(s, p, cookies); err != nil {
+		if senders[i], err = b.sender(s, p, back); err != nil {
 			return nil, err
 		}
 	}
@@ -106,11 +113,11 @@ func (b *bench) pace(s *scenario, proxies []*proxy, senders []sender) error {
 	if i := slices.IndexFunc(proxies, func(p *proxy) bool { return p.name == "nginx" }); rate == 0 && i >= 0 {
 		peak := *s
 		peak.load = closed
-		_, cookies, err := b.meet(s, proxies[i])
+		_, back, err := b.meet(s, proxies[i])
 		if err != nil {
 			return err
 		}
-		wrk, err := b.sender(&peak, proxies[i], cookies)
+		wrk, err := b.sender(&peak, proxies[i], back)
 		if err != nil {
 			return err
 		}
@@ -179,19 +186,16 @@ func watch(size func() int64) (largest func() int64) {
 }
 
 // meet sends first requests of visitors and returns the share of them that green
-// answered, and the cookies to come back with.
-func (b *bench) meet(s *scenario, p *proxy) (share float64, cookies []string, err error) {
+// answered, and those who come back.
+func (b *bench) meet(s *scenario, p *proxy) (share float64, back []visitor, err error) {
 	const requests = 1000
 	t := s.target(p)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: p.name == "relay"}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	green := 0
 	for i := range requests {
-		cookie := ""
-		if t.cookie != "" {
-			cookie = fmt.Sprintf(t.cookie, i)
-		}
-		version, given, err := visit(client, t, cookie, i)
+		v := visitor{host: fill(t.host, i), cookie: fill(t.cookie, i)}
+		version, given, err := visit(client, t.address, v, i)
 		if err != nil {
 			return 0, nil, fmt.Errorf("cannot visit %s: %w", p.name, err)
 		}
@@ -199,25 +203,27 @@ func (b *bench) meet(s *scenario, p *proxy) (share float64, cookies []string, er
 			green++
 		}
 		if given != "" {
-			cookie = given
+			v.cookie = given
 		}
-		if s.sticky && i < visitors {
-			cookies = append(cookies, cookie)
+		if i < visitors {
+			back = append(back, v)
 		}
 	}
-	return float64(green) / requests, cookies, nil
+	return float64(green) / requests, back, nil
 }
 
-// visit sends one request with an identity of its own.
-func visit(client *http.Client, t target, cookie string, i int) (version, given string, err error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+t.address+"/small", nil)
+func fill(text string, i int) string { return strings.ReplaceAll(text, "%d", strconv.Itoa(i)) }
+
+// visit sends one request from a client of its own kind.
+func visit(client *http.Client, address string, v visitor, i int) (version, given string, err error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+address+"/small", nil)
 	if err != nil {
 		return "", "", err
 	}
-	req.Host = t.host
+	req.Host = v.host
 	req.Header.Set("User-Agent", fmt.Sprintf("visitor %d", i))
-	if cookie != "" {
-		req.Header.Set("Cookie", cookie)
+	if v.cookie != "" {
+		req.Header.Set("Cookie", v.cookie)
 	}
 	resp, err := client.Do(req)
 	if err != nil {

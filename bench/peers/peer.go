@@ -31,8 +31,8 @@ type proxy struct {
 // target is where requests go.
 type target struct {
 	address string
-	host    string
-	cookie  string // what clients send there by themselves; %d is the client
+	host    string // of visitor %d, if it holds that
+	cookie  string // what visitor %d sends there by himself
 }
 
 const (
@@ -49,6 +49,7 @@ func peers() []peer {
 		{name: "fasthttp", start: startFloor("fasthttp")},
 		{name: "relay", start: startFloor("relay")},
 		{name: "weir-5000", start: startWeirRoutes},
+		{name: "weir-1", start: startWeirOneRoute},
 	}
 }
 
@@ -108,31 +109,51 @@ func startFloor(tool string) func(*world, string) (*proxy, error) {
 }
 
 func startWeir(w *world, name string) (*proxy, error) {
-	return w.weir(name, fmt.Sprintf("[{host: %s}]", plainHost))
+	return w.weir(name, plainHost, map[string]string{"plain": w.plain(fmt.Sprintf("{host: %s}", plainHost))})
 }
 
-// startWeirRoutes starts a weir whose plain service has 5 000 routes.
+// routedHost is one of many hosts, of visitor %d.
+const routedHost = "r%d.routes.test"
+
+// startWeirOneRoute starts a weir for which all of these hosts are one route.
+func startWeirOneRoute(w *world, name string) (*proxy, error) {
+	return w.weir(name, routedHost, map[string]string{"plain": w.plain("{path: /}")})
+}
+
+// startWeirRoutes starts a weir with 5 000 routes in services of 1 000, the
+// largest that weir takes. Requests go to those of the first one.
 func startWeirRoutes(w *world, name string) (*proxy, error) {
-	routes := fmt.Sprintf("[{host: %s}", plainHost)
-	for i := 1; i < 5000; i++ {
-		routes += fmt.Sprintf(", {host: r%d.routes.test, path: /r%d/}", i, i)
+	services := map[string]string{}
+	for service := range 5 {
+		routes := make([]string, 1000)
+		for i := range routes {
+			routes[i] = fmt.Sprintf("{host: "+routedHost+"}", service*len(routes)+i)
+		}
+		document := w.plain(strings.Join(routes, ", "))
+		if service == 0 {
+			services["plain"] = document
+		} else {
+			other := fmt.Sprintf("other-%d", service)
+			services[other] = strings.Replace(document, "name: plain", "name: "+other, 1)
+		}
 	}
-	return w.weir(name, routes+"]")
+	return w.weir(name, routedHost, services)
 }
 
-// weir runs a node with embedded etcd, and one service for each target, both
-// under a rollout by hand which the default guard judges.
-func (w *world) weir(name, routes string) (*proxy, error) {
-	t := target{host: plainHost}
+func (w *world) plain(routes string) string { return w.service("plain", "["+routes+"]", "") }
+
+// weir runs a node with embedded etcd. All services, and one for the sticky
+// target, are under a rollout by hand which the default guard judges.
+func (w *world) weir(name, host string, services map[string]string) (*proxy, error) {
+	plain, sticky := target{host: host}, target{host: stickyHost}
 	control, err := w.lab.Address()
 	if err != nil {
 		return nil, err
 	}
-	if t.address, err = w.lab.Address(); err != nil {
+	if plain.address, err = w.lab.Address(); err != nil {
 		return nil, err
 	}
-	s := t
-	s.host = stickyHost
+	sticky.address = plain.address
 	file, err := w.write(name+".yaml", fmt.Sprintf(`kind: Node
 name: %s
 listen: [{address: %s}]
@@ -140,46 +161,53 @@ control: {address: %s}
 state: {embedded: {dir: %s-data}}
 log: {level: warn, format: json}
 drain: {window: 10ms, grace: 1s}
-`, name, t.address, control, name))
+`, name, plain.address, control, name))
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.launch(name, t, s, w.path("weir"), "serve", "-c", file)
+	p, err := w.launch(name, plain, sticky, w.path("weir"), "serve", "-c", file)
 	if err != nil {
 		return nil, err
 	}
+	services["sticky"] = w.service("sticky", fmt.Sprintf("[{host: %s}]", stickyHost), "sticky: {by: cookie}\n")
 	api := lab.NewAPI("http://"+control, "")
-	services := map[string]string{
-		"plain":  w.service("plain", routes, ""),
-		"sticky": w.service("sticky", fmt.Sprintf("[{host: %s}]", stickyHost), "sticky: {by: cookie}\n"),
+	if err := applied(api, name, services); err != nil {
+		p.stop()
+		return nil, err
 	}
-	err = lab.Await(name+" is ready", 20*time.Second, func() (bool, error) {
+	p.check = func() error { return inForce(api, services) }
+	return p, nil
+}
+
+// applied creates the services once weir is ready.
+func applied(api *lab.API, name string, services map[string]string) error {
+	err := lab.Await(name+" is ready", 20*time.Second, func() (bool, error) {
 		a, err := api.Call(http.MethodGet, "/readyz", nil)
 		return err == nil && a.Status == http.StatusOK, err
 	})
 	if err != nil {
-		p.stop()
-		return nil, err
+		return err
 	}
 	for service, document := range services {
 		if err := api.Apply(service, lab.Document(document)); err != nil {
-			p.stop()
-			return nil, err
+			return err
 		}
 	}
-	p.check = func() error {
-		for service := range services {
-			seen, err := api.Service(service)
-			if err != nil {
-				return err
-			}
-			if seen.Weights["green"] != "10%" || seen.Rollout == "" {
-				return fmt.Errorf("weir moved service %s to %v, rollout %q", service, seen.Weights, seen.Rollout)
-			}
+	return nil
+}
+
+// inForce reports a service that is no longer split as it was asked to be.
+func inForce(api *lab.API, services map[string]string) error {
+	for service := range services {
+		seen, err := api.Service(service)
+		if err != nil {
+			return err
 		}
-		return nil
+		if seen.Weights["green"] != "10%" || seen.Rollout == "" {
+			return fmt.Errorf("weir moved service %s to %v, rollout %q", service, seen.Weights, seen.Rollout)
+		}
 	}
-	return p, nil
+	return nil
 }
 
 func (w *world) service(name, routes, sticky string) string {

@@ -70,7 +70,7 @@ func startHAProxy(w *world, name string) (*proxy, error) {
 		return nil, err
 	}
 	file, err := w.write(name+".cfg", fmt.Sprintf(`global
-  maxconn 9900
+  maxconn 9850
   nbthread 1
 defaults
   mode http
@@ -97,7 +97,7 @@ backend sticky
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, plain, sticky, w.path("haproxy"), "-db", "-q", "-f", file)
+	return w.launch(name, plain, sticky, w.path("haproxy"), "-db", "-f", file)
 }
 
 // startCaddy starts a Caddy that splits by weighted round robin, and keeps clients

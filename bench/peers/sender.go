@@ -33,19 +33,21 @@ type sender struct {
 }
 
 // sender prepares the load of a scenario against one proxy.
-func (b *bench) sender(s *scenario, p *proxy, cookies []string) (sender, error) {
+func (b *bench) sender(s *scenario, p *proxy, back []visitor) (sender, error) {
 	t, w := s.target(p), b.world
 	if s.load == opened {
 		args := []string{
-			"open", "-address", t.address, "-host", t.host, "-path", s.path,
+			"open", "-address", t.address, "-host", back[0].host, "-path", s.path,
 			"-connections", strconv.Itoa(s.connections), "-for", b.options.slice.String(),
 		}
-		for _, cookie := range cookies {
-			args = append(args, "-cookie", cookie)
+		for _, v := range back {
+			if v.cookie != "" {
+				args = append(args, "-cookie", v.cookie)
+			}
 		}
 		return sender{world: w, binary: w.path("client"), args: args}, nil
 	}
-	script, err := w.write(s.name+"-"+p.name+".lua", wrkScript(s, t, cookies))
+	script, err := w.write(s.name+"-"+p.name+".lua", wrkScript(s, back))
 	if err != nil {
 		return sender{}, err
 	}
@@ -58,18 +60,23 @@ func (b *bench) sender(s *scenario, p *proxy, cookies []string) (sender, error) 
 }
 
 // wrkScript prepares all requests before the load begins, and prints what it
-// found as JSON after it.
-func wrkScript(s *scenario, t target, cookies []string) string {
-	script := fmt.Sprintf("wrk.headers['Host'] = %q\n", t.host)
+// found as JSON after it. Visitors who look the same are one request, which wrk
+// sends without asking the script each time.
+func wrkScript(s *scenario, back []visitor) string {
+	script := fmt.Sprintf("wrk.headers['Host'] = %q\n", back[0].host)
 	if s.upload > 0 {
 		script += fmt.Sprintf("wrk.method = 'POST'\nwrk.body = string.rep('x', %d)\n", s.upload)
 	}
-	if len(cookies) > 0 {
-		script += "local requests, next = {}, 0\nfunction init()\n"
-		for _, cookie := range cookies {
-			script += fmt.Sprintf("  requests[#requests+1] = wrk.format(nil, nil, {Host=%q, Cookie=%q})\n", t.host, cookie)
+	if back[0] != back[1] {
+		script += "local requests, at = {}, 0\nfunction init()\n"
+		for _, v := range back {
+			script += fmt.Sprintf("  wrk.headers['Host'] = %q\n", v.host)
+			if v.cookie != "" {
+				script += fmt.Sprintf("  wrk.headers['Cookie'] = %q\n", v.cookie)
+			}
+			script += "  requests[#requests+1] = wrk.format()\n"
 		}
-		script += "end\nfunction request()\n  next = next % #requests + 1\n  return requests[next]\nend\n"
+		script += "end\nfunction request()\n  at = at % #requests + 1\n  return requests[at]\nend\n"
 	}
 	return script + `function done(summary, latency)
   local e = summary.errors
