@@ -68,7 +68,8 @@ func (r *recent) hasBaseline(weight int) bool {
 		return true
 	}
 	stable, all := r.Sum.Stable.N, r.Sum.Stable.N+r.Sum.Candidate.N
-	return stable >= minBaseline && stable*10_000 >= all*minBaselineShare
+	// A weight that is known holds, not what chance made of it.
+	return stable >= minBaseline && (weight > 0 || stable*10_000 >= all*minBaselineShare)
 }
 
 // observeFast takes a sample for detector k of rule i.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -67,19 +68,39 @@ func (p *Rollout) Rules() []analysis.Rule {
 // Policy is what the judge of this plan judges by. The caller adds what only
 // the fleet knows: LiveNodes, Fuse.
 func (p *Rollout) Policy(s Service) analysis.Policy {
-	return analysis.Policy{Rules: p.Rules(), Keyed: s.Sticky != nil, MaxDuration: p.MaxDuration()}
+	return analysis.Policy{
+		Rules: p.Rules(), Keyed: s.Sticky != nil, MaxDuration: p.MaxDuration(),
+		Timeout: s.Timeout.Std(), Warmup: p.Warmup.Std(),
+	}
+}
+
+// Hold is how long stage i may last in all when it waits for evidence, and what
+// follows if that was not enough. Stage i beyond the last is the bake.
+func (p *Rollout) Hold(i int) (limit time.Duration, then string) {
+	length, limit, then := p.Bake.Std(), p.MaxHold.Std(), p.OnInconclusive
+	if i < len(p.Stages) {
+		stage := p.Stages[i]
+		length = stage.Duration.Std()
+		limit = cmp.Or(stage.MaxHold.Std(), limit)
+		then = cmp.Or(stage.OnInconclusive, then)
+	}
+	if limit == 0 {
+		limit = extension * cmp.Or(length, stageFloor)
+	}
+	return max(limit, length), cmp.Or(then, "hold")
 }
 
 // MaxDuration is how long the plan can last, with every stage held for evidence
 // as long as it may be. Pauses are not in it.
 func (p *Rollout) MaxDuration() time.Duration {
-	total := p.Bake.Std()
-	for _, stage := range p.Stages {
-		length := stage.Duration.Std()
-		if length == 0 {
-			length = stageFloor
-		}
-		total += extension * length
+	total := time.Duration(0)
+	for i := range p.Stages {
+		limit, _ := p.Hold(i)
+		total += limit
+	}
+	if p.Bake > 0 {
+		limit, _ := p.Hold(len(p.Stages))
+		total += limit
 	}
 	return total
 }
@@ -87,7 +108,7 @@ func (p *Rollout) MaxDuration() time.Duration {
 // GuardPolicy is what the judge of weights by hand judges by: the triggers of
 // s.Guard, or the default guard. The caller adds Candidates, LiveNodes and Fuse.
 func (s *Service) GuardPolicy() analysis.Policy {
-	return analysis.Policy{Rules: s.Guard.rules(), Keyed: s.Sticky != nil, MaxDuration: maxHandmade}
+	return analysis.Policy{Rules: s.Guard.rules(), Keyed: s.Sticky != nil, MaxDuration: maxHandmade, Timeout: s.Timeout.Std()}
 }
 
 func (g *Guard) rules() []analysis.Rule {
@@ -104,7 +125,7 @@ func triggerRules(triggers []Trigger, fallback string) []analysis.Rule {
 	for i, t := range triggers {
 		rule := analysis.Rule{
 			ID: fmt.Sprintf("trigger-%d", i+1), Condition: t.Condition,
-			Patience: t.Duration.Std(), Count: t.Count, Action: actionOf(fallback),
+			Patience: t.Duration.Std(), Count: t.Count, Action: actionOf(fallback), Literal: t.Confidence == "literal",
 		}
 		if t.Action != "" {
 			rule.Action = actionOf(t.Action)

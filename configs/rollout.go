@@ -40,10 +40,24 @@ type Rollout struct {
 	// last stage, before it becomes stable. 0: no bake.
 	Bake Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
 
-	// OnInconclusive says what follows a stage whose checks could not be
-	// decided: `hold` (default) waits up to three times the stage, then pauses.
-	// `pause`, `promote` and `rollback` are later work, refused at run time.
+	// OnInconclusive says what follows a stage whose checks could not be decided
+	// within MaxHold: `hold` (default) pauses and asks a person, `proceed` goes
+	// on, `rollback` puts the traffic back.
 	OnInconclusive string `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
+
+	// MaxHold is the longest that a stage or the bake lasts when it waits for
+	// evidence, its own duration included. 0: three times its duration, or three
+	// minutes if it has none.
+	MaxHold Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
+
+	// Warmup is how long after the candidate's trial began latencies are not
+	// judged, so that cold caches are nobody's fault. 0: judged at once.
+	Warmup Duration `json:"warmup,omitempty" yaml:"warmup,omitempty"`
+
+	// Holdback is the weight that stable keeps through the last stage and the
+	// bake, so that there is something to compare with until the end. 0: none,
+	// and at 100 % a fault of both versions looks like the candidate's.
+	Holdback Weight `json:"holdback,omitempty" yaml:"holdback,omitempty"`
 
 	// UnreadyFor is how long the candidate may be without healthy endpoints
 	// while stable has some. 0: the default, 5s.
@@ -81,6 +95,19 @@ type Stage struct {
 
 	// OnFail says what a failed check does: `rollback` (default) or `pause`.
 	OnFail string `json:"on_fail,omitempty" yaml:"on_fail,omitempty"`
+
+	// Early lets the stage end before Duration once every check in force is
+	// proven to hold, with a risk of 5 % a check that a broken limit passes. It
+	// needs a check.
+	Early bool `json:"early,omitempty" yaml:"early,omitempty"`
+
+	// MinSoak is the least that a stage with Early lasts; the service's timeout is
+	// waited for in any case. 0: the default, 30s.
+	MinSoak Duration `json:"min_soak,omitempty" yaml:"min_soak,omitempty"`
+
+	// MaxHold and OnInconclusive are those of this stage. Empty: the rollout's.
+	MaxHold        Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
+	OnInconclusive string   `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
 }
 
 // Rollback declares what puts the traffic back.
@@ -106,6 +133,13 @@ type Trigger struct {
 	// Action is `rollback`, `pause` or `notify` (observe only). Default: what
 	// Rollback.Action says.
 	Action string `json:"action,omitempty" yaml:"action,omitempty"`
+
+	// Confidence says when a marginal break acts: `proven` (default), when the
+	// rate over Duration is above the limit by more than luck, or `literal`, when
+	// it is above at all. Literal is outside the promise: at 200 requests a window
+	// of 5m a candidate at half its limit is put back within the hour in 98 % of
+	// rollouts, at 1 000 in 61 %.
+	Confidence string `json:"confidence,omitempty" yaml:"confidence,omitempty"`
 }
 
 // RolloutVersion is a version that a rollout brings along. It belongs to the

@@ -34,7 +34,7 @@ func (p *Rollout) Validate() Problems {
 	r.triggers("rollback.triggers", p.Rollback.Triggers)
 	r.choice("rollback.action", p.Rollback.Action, "revert_to_previous", "pause")
 	r.span("bake", p.Bake, maxSpan)
-	r.choice("on_inconclusive", p.OnInconclusive, "hold", "pause", "promote", "rollback")
+	p.checkHolds(r)
 	r.span("unready_for", p.UnreadyFor, maxTimeout)
 	p.checkVersion(r)
 	p.checkMeta(r)
@@ -102,6 +102,7 @@ func (p *Rollout) checkStages(r *report) {
 		r.span(field(path, "duration"), stage.Duration, maxSpan)
 		r.checks(field(path, "checks"), stage.Checks)
 		r.choice(field(path, "on_fail"), stage.OnFail, "rollback", "pause")
+		p.checkHold(r, i)
 		if len(stage.Name) > 128 || !isFieldValue(stage.Name) {
 			r.add(field(path, "name"), "write at most 128 printable characters", "the name of the stage is too long or not printable")
 		}
@@ -149,6 +150,10 @@ func (r *report) triggers(path string, triggers []Trigger) {
 		r.span(field(at, "duration"), t.Duration, Duration(24*time.Hour))
 		r.count(field(at, "count"), t.Count, 100)
 		r.choice(field(at, "action"), t.Action, "rollback", "pause", "notify")
+		r.choice(field(at, "confidence"), t.Confidence, "proven", "literal")
+		if t.Confidence == "literal" && !c.IsZero() && !counted(c) {
+			r.add(field(at, "confidence"), "remove it", "%q is no rate: it has no confidence", c)
+		}
 		r.judgeable(field(at, "condition"), c)
 	}
 }
@@ -167,6 +172,9 @@ func counted(c analysis.Condition) bool {
 
 // latencyLimits checks that a recorder can count every limit.
 func (r *report) latencyLimits(path string, rules []analysis.Rule) {
+	if n := len(analysis.Policy{Rules: rules}.Levels()); n > analysis.MaxLevels {
+		r.add(path, "use at most two limits on latency relative to baseline", "the limits relative to baseline need %d latencies to be followed, more than %d", n, analysis.MaxLevels)
+	}
 	if n := len(analysis.Policy{Rules: rules}.Limits()); n > analysis.MaxLimits {
 		r.add(path, fmt.Sprintf("use at most %d", analysis.MaxLimits), "there are %d different latency limits", n)
 	}

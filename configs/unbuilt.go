@@ -44,12 +44,6 @@ func (r *report) unbuiltTriggers(path string, triggers []Trigger) {
 // UnbuiltNode is Unbuilt for a Node without a file.
 func UnbuiltNode(n *Node) Problems {
 	r := &report{}
-	for i, l := range n.Listen {
-		r.unbuilt(field(item("listen", i), "tls"), l.TLS != nil, "TLS for clients")
-		r.unbuilt(field(item("listen", i), "proxy_protocol"), l.ProxyProtocol, "the PROXY protocol")
-		r.unbuilt(field(item("listen", i), "h2c"), l.H2C, "HTTP/2 without TLS")
-	}
-	r.unbuilt("control.tls", n.Control.TLS != nil, "TLS for the control API")
 	if n.State.Etcd != nil {
 		for i, endpoint := range n.State.Etcd.Endpoints {
 			r.unbuilt(item("state.etcd.endpoints", i), strings.HasPrefix(endpoint, "https://"), "TLS to etcd")
@@ -80,7 +74,6 @@ func UnbuiltRollout(p *Rollout) Problems {
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
 	r.unbuilt("approval", p.Approval != "", "approval")
 	r.unbuilt("keep_previous", p.KeepPrevious != 0, "keep_previous")
-	r.unbuilt("on_inconclusive", p.OnInconclusive != "" && p.OnInconclusive != "hold", "on_inconclusive "+p.OnInconclusive)
 	for i, stage := range p.Stages {
 		for j, c := range stage.Checks {
 			r.unbuiltCondition(item(field(item("stages", i), "checks"), j), c)

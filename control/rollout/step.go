@@ -15,11 +15,8 @@ const (
 	// PendingLimit is how long a candidate may take to have a healthy endpoint.
 	PendingLimit = 10 * time.Minute
 
-	// ExtendStage is how many times its duration a stage waits for evidence.
-	ExtendStage = 3
-
-	// MinExtend stands for the duration of a stage that has none.
-	MinExtend = time.Minute
+	// DefaultSoak is the least that a stage lasts that may end early.
+	DefaultSoak = 30 * time.Second
 
 	// SharedWindow is how soon after a cut a break of stable counts as shared.
 	SharedWindow = 10 * time.Second
@@ -168,7 +165,7 @@ func (m *machine) allOn(version string) map[string]configs.Weight {
 }
 
 // stageWeights are the weights of a stage of the plan: a stage without a weight
-// keeps that of the stage before.
+// keeps that of the stage before, and stable keeps what is held back.
 func (m *machine) stageWeights(stage int) map[string]configs.Weight {
 	candidate := configs.Weight(0)
 	for _, s := range m.Rollout.Plan.Stages[:stage+1] {
@@ -176,6 +173,7 @@ func (m *machine) stageWeights(stage int) map[string]configs.Weight {
 			candidate = *s.Weight
 		}
 	}
+	candidate = min(candidate, configs.Whole-m.Rollout.Plan.Holdback)
 	return map[string]configs.Weight{
 		m.Rollout.From: configs.Whole - candidate,
 		m.Rollout.To:   candidate,

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -88,25 +89,52 @@ func (m *machine) tickStage(t Tick) {
 		}
 		length = r.Plan.Stages[r.Stage].Duration.Std()
 	}
-	if m.elapsed < length {
+	v := m.whole(t)
+	passed := m.where() + " passed"
+	switch early := m.early(v); {
+	case m.elapsed < length && !early:
 		m.wait(WaitNothing, "%s", m.where())
 		return
+	case m.elapsed < length:
+		passed += fmt.Sprintf(" after %s of %s: every check is proven to hold", m.elapsed.Round(time.Second), length)
 	}
-	v := m.whole(t)
+	limit, then := r.Plan.Hold(m.span())
+	out := v.Kind == analysis.Inconclusive && m.elapsed-r.HoldFrom.Std() >= limit
+	if out && then == "proceed" {
+		passed = fmt.Sprintf("%s could not be decided, and the plan proceeds: %s", m.where(), undecided(v))
+	}
 	switch {
 	case !t.CandidateUp:
 		m.wait(WaitHealth, "%s has no healthy endpoint", r.To)
 	case v.Kind == analysis.Shared:
 		m.wait(WaitEvidence, "%s", v.Text)
-	case v.Kind != analysis.Pass:
-		m.waitEvidence(v, length)
+	case v.Kind != analysis.Pass && !(out && then == "proceed"):
+		m.waitEvidence(t, v, limit, then)
 	case m.nextRaises() && !t.StableUp:
 		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
 	default:
-		m.next(self, m.where()+" passed")
+		m.next(self, passed)
 	}
+}
+
+// early reports whether the stage may end before its time.
+func (m *machine) early(v analysis.Verdict) bool {
+	r := &m.Rollout
+	if r.Phase != Progressing || r.manual() || !r.Plan.Stages[r.Stage].Early {
+		return false
+	}
+	soak := cmp.Or(r.Plan.Stages[r.Stage].MinSoak.Std(), DefaultSoak)
+	return v.Kind == analysis.Pass && v.Proven && m.elapsed >= soak
+}
+
+// span is the index of the present stage, or one beyond the last for the bake.
+func (m *machine) span() int {
+	if m.Rollout.Phase == Baking {
+		return len(m.Rollout.Plan.Stages)
+	}
+	return m.Rollout.Stage
 }
 
 // whole returns the verdict of the version that the stage is about.
@@ -118,16 +146,24 @@ func (m *machine) whole(t Tick) analysis.Verdict {
 	return t.Candidates[version]
 }
 
-// waitEvidence extends a stage that could not be decided, then asks a person.
-func (m *machine) waitEvidence(v analysis.Verdict, length time.Duration) {
-	if length == 0 {
-		length = MinExtend
-	}
-	if m.elapsed-m.Rollout.HoldFrom.Std() < ExtendStage*length {
+// waitEvidence extends a stage that could not be decided, then does what the plan
+// says: asks a person or puts the traffic back. What could not be measured always
+// asks a person.
+func (m *machine) waitEvidence(t Tick, v analysis.Verdict, limit time.Duration, then string) {
+	r := &m.Rollout
+	reason := fmt.Sprintf("%s could not be decided: %s", m.where(), undecided(v))
+	switch {
+	case m.elapsed-r.HoldFrom.Std() < limit:
 		m.wait(WaitEvidence, "%s", undecided(v))
-		return
+	case then != "rollback" || v.Kind != analysis.Inconclusive:
+		m.hold(self, reason, &v)
+	case !t.StableUp:
+		m.wait(WaitHealth, "%s; held, because stable version %s has no healthy endpoint", reason, r.From)
+	default:
+		c := m.cut(r.To, "", reason, m.at)
+		c.Verdict = v
+		m.emit(CutNow{c})
 	}
-	m.hold(self, fmt.Sprintf("%s could not be decided: %s", m.where(), undecided(v)), &v)
 }
 
 // undecided says what is missing for a verdict.

@@ -296,6 +296,8 @@ func verdictOf(name string) analysis.Verdict {
 		v.Action, v.Path, v.Text = analysis.Rollback, analysis.PathFast, "errors 40% over the limit of 1%"
 	case "fail-pause":
 		v.Kind, v.Action, v.Text = analysis.Fail, analysis.Pause, "errors 40% over the limit of 1%"
+	case "proven":
+		v.Kind, v.Proven = analysis.Pass, true
 	case "inconclusive":
 		v.Needed, v.Seen, v.Text = 3000, 1200, "not enough requests for errors"
 	case "shared":
@@ -332,18 +334,28 @@ func weightOf(text string) configs.Weight {
 	return configs.Weight(f*100 + .5)
 }
 
-// planOf reads `green 5%/5s 25%/5s -/0s bake=10s`.
+// planOf reads `green 5%/5s 25%/5s/early -/0s bake=10s hold=1m then=proceed holdback=1%`.
 func planOf(args []string) configs.Rollout {
 	plan := configs.Rollout{Service: "shop", To: args[0], Strategy: configs.StrategyCanary}
 	for _, arg := range args[1:] {
-		if bake, ok := strings.CutPrefix(arg, "bake="); ok {
-			d, _ := time.ParseDuration(bake)
-			plan.Bake = configs.Duration(d)
+		if name, value, ok := strings.Cut(arg, "="); ok {
+			d, _ := time.ParseDuration(value)
+			switch name {
+			case "bake":
+				plan.Bake = configs.Duration(d)
+			case "hold":
+				plan.MaxHold = configs.Duration(d)
+			case "then":
+				plan.OnInconclusive = value
+			case "holdback":
+				plan.Holdback = weightOf(value)
+			}
 			continue
 		}
+		arg, early := strings.CutSuffix(arg, "/early")
 		weight, span, _ := strings.Cut(arg, "/")
 		d, _ := time.ParseDuration(span)
-		s := configs.Stage{Duration: configs.Duration(d)}
+		s := configs.Stage{Duration: configs.Duration(d), Early: early}
 		if weight != "-" {
 			s.Weight = new(weightOf(weight))
 		}
