@@ -4,10 +4,15 @@ package proxy
 // on bytes alone: the caller feeds it what it has. The zero value is at the
 // start of a body.
 type chunkReader struct {
-	state chunkState
-	left  int64 // of the chunk's data
-	size  int   // digits of the size so far
-	line  int   // bytes of extensions and trailers so far
+	state   chunkState
+	left    int64 // of the chunk's data
+	size    int   // digits of the size so far
+	line    int   // bytes of extensions and trailers so far
+	quoted  bool  // the extension is inside a quoted string
+	escaped bool  // and behind its backslash
+
+	trailers []byte // whole lines, each a valid field
+	begun    int    // where in trailers the present line begins
 }
 
 type chunkState uint8
@@ -62,11 +67,7 @@ func (c *chunkReader) step(b byte) {
 	case chunkSize:
 		state = c.stepSize(b)
 	case chunkExtension:
-		if b == '\r' {
-			state = chunkSizeLF
-		} else if c.text(b) {
-			state = chunkExtension
-		}
+		state = c.stepExtension(b)
 	case chunkSizeLF:
 		if b == '\n' && c.left > 0 {
 			state = chunkData
@@ -86,6 +87,8 @@ func (c *chunkReader) step(b byte) {
 		if b == '\r' {
 			state = trailerEndLF
 		} else if isToken[b] && c.text(b) {
+			c.begun = len(c.trailers)
+			c.trailers = append(c.trailers, b)
 			state = trailerLine
 		}
 	case trailerLine:
@@ -94,8 +97,10 @@ func (c *chunkReader) step(b byte) {
 		} else if c.text(b) {
 			state = trailerLine
 		}
+		c.trailers = append(c.trailers, b)
 	case trailerLF:
-		if b == '\n' {
+		c.trailers = append(c.trailers, b)
+		if _, _, ok := nextField(c.trailers[c.begun:]); ok {
 			state = trailerStart
 		}
 	case trailerEndLF:
@@ -126,10 +131,62 @@ func (c *chunkReader) stepSize(b byte) chunkState {
 	return chunkBroken
 }
 
+// stepExtension ends an extension at CR, but not inside a quoted string, where
+// another reader could look for the end of the string.
+func (c *chunkReader) stepExtension(b byte) chunkState {
+	switch {
+	case b == '\r' && !c.quoted:
+		return chunkSizeLF
+	case !c.text(b):
+		return chunkBroken
+	case c.escaped:
+		c.escaped = false
+	case b == '"':
+		c.quoted = !c.quoted
+	case b == '\\':
+		c.escaped = c.quoted
+	}
+	return chunkExtension
+}
+
 // text accepts a byte of an extension or a trailer.
 func (c *chunkReader) text(b byte) bool {
 	c.line++
 	return c.line <= maxChunkLine && (b >= ' ' && b != 0x7f || b == '\t')
+}
+
+// appendLastChunk appends the end of a chunked body with those of the trailers
+// that may pass. trailers are whole, valid field lines.
+func appendLastChunk(dst, trailers []byte) []byte {
+	dst = append(dst, '0', '\r', '\n')
+	for len(trailers) > 0 {
+		f, rest, _ := nextField(trailers)
+		if trailers = rest; mayTrail(&f) {
+			dst = appendField(dst, f.name, f.value)
+		}
+	}
+	return append(dst, '\r', '\n')
+}
+
+// mayTrail reports whether a field may pass as a trailer. One that frames,
+// routes or authenticates, or says how to read the body, must come first
+// (RFC 9110 section 6.5.1); a receiver that merges trailers into the head would
+// otherwise get what the gate never saw.
+func mayTrail(f *field) bool {
+	if f.kind != fieldOther || protected(f.name) {
+		return false
+	}
+	for _, prefix := range []string{"content-", "if-", "x-forwarded-", "proxy-"} {
+		if len(f.name) >= len(prefix) && equalFold(f.name[:len(prefix)], prefix) {
+			return false
+		}
+	}
+	for _, name := range []string{"forwarded", "range", "pragma", "max-forwards", "www-authenticate", "x-real-ip", "origin", "location", "vary", "date", "age", "expires", "retry-after"} {
+		if equalFold(f.name, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // appendChunkSize appends the size line of a chunk.

@@ -35,6 +35,7 @@ type perRequest struct {
 	started bool // bytes of the final answer went to the client
 	bare    bool // the end of the connection ends the answer's body
 	broken  bool // the client connection cannot be used
+	left    bool // the client went away while the endpoint was waited for
 
 	headLength int    // of the answer, in bytes
 	status     int    // of the final answer; 0: none
@@ -50,6 +51,7 @@ func newExchange(h *Handler) *exchange {
 
 func (x *exchange) begin(conn *clientConn) {
 	x.perRequest = perRequest{conn: conn}
+	x.body = x.body[:0]
 	x.start()
 	x.client, x.shard = conn.address, conn.shard
 }

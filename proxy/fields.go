@@ -12,7 +12,8 @@ const (
 	fieldContentLength
 	fieldTransferEncoding
 	fieldConnection
-	fieldHop // meant for the next hop only
+	fieldHop     // meant for the next hop only
+	fieldTrailer // announces trailers, which only a chunked body has
 	fieldExpect
 	fieldCookie
 	fieldUserAgent
@@ -43,7 +44,7 @@ func classify(name []byte) fieldKind {
 		if equalFold(name, "upgrade") {
 			return fieldHop
 		}
-		return kindIf(name, "trailer", fieldHop)
+		return kindIf(name, "trailer", fieldTrailer)
 	case 10:
 		if equalFold(name, "user-agent") {
 			return fieldUserAgent

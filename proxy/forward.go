@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/proxy/stats"
@@ -23,7 +24,7 @@ const maxInterim = 16
 // holds back. weir gives 100 Continue itself and does not pass Expect on: the
 // client never waits for an endpoint that does not know it.
 func (x *exchange) welcome() bool {
-	if limit := x.service.MaxBody; limit > 0 && x.head.length > limit {
+	if limit := x.maxBody(); limit > 0 && x.head.length > limit {
 		x.reject(BodyTooLarge)
 		return false
 	}
@@ -39,29 +40,76 @@ func (x *exchange) welcome() bool {
 	return true
 }
 
+// maxBody is the largest body that the request may have; 0 or less: no limit.
+func (x *exchange) maxBody() int64 {
+	own, all := x.service.MaxBody, x.h.options.MaxBody
+	if own > 0 && all > 0 {
+		return min(own, all)
+	}
+	return max(own, all)
+}
+
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // receive reads a small request body. A client that sends it slowly, or never,
 // holds no endpoint and is no version's request.
 func (x *exchange) receive() bool {
-	length := x.head.length
-	if length <= 0 || length > smallBody {
+	if x.read || x.head.length > smallBody {
 		return true
 	}
-	if int64(cap(x.body)) < length {
-		x.body = make([]byte, length)
+	if x.head.length < 0 {
+		return x.receiveChunks()
 	}
-	x.body = x.body[:length]
-	if _, err := io.ReadFull(&x.source, x.body); err != nil {
-		if r := bodyRejection(err); r != Accepted {
-			x.reject(r)
-		} else {
-			x.broken, x.close = true, true
+	x.body = slices.Grow(x.body, int(x.head.length))[:x.head.length]
+	_, err := io.ReadFull(&x.source, x.body)
+	return x.received(err)
+}
+
+// lull is how long a chunked body may pause before its request goes to an
+// endpoint unfinished.
+const lull = 5 * time.Millisecond
+
+// receiveChunks reads a chunked body as long as it comes without a pause, up to
+// smallBody of it. One that is broken there was never begun, and one that is
+// whole can be sent again.
+func (x *exchange) receiveChunks() bool {
+	x.conn.body.until = x.h.Now() + int64(lull)
+	defer func() { x.conn.body.until = 0 }()
+	for len(x.body) < smallBody {
+		if len(x.body) == cap(x.body) {
+			x.body = slices.Grow(x.body, max(len(x.body), 4<<10))
 		}
-		return false
+		n, err := x.source.Read(x.body[len(x.body):min(cap(x.body), smallBody)])
+		x.body = x.body[:len(x.body)+n]
+		if limit := x.maxBody(); limit > 0 && int64(len(x.body)) > limit {
+			x.reject(BodyTooLarge)
+			return false
+		}
+		switch {
+		case err == io.EOF:
+			return x.received(nil)
+		case isTimeout(err):
+			return true // the upload goes on from here
+		case err != nil:
+			return x.received(err)
+		}
 	}
-	x.read = true
 	return true
+}
+
+// received reports whether a body that ended with err may go on, and answers
+// if not.
+func (x *exchange) received(err error) bool {
+	if err == nil {
+		x.read = true
+		return true
+	}
+	if r := bodyRejection(err); r != Accepted {
+		x.reject(r)
+	} else {
+		x.broken, x.close = true, true
+	}
+	return false
 }
 
 // bodyIdle is the longest silence of the request body.
@@ -75,10 +123,7 @@ func (x *exchange) bodyIdle() time.Duration {
 // forward sends the request to the endpoint and the answer to the client.
 func (x *exchange) forward() {
 	x.dispatch()
-	x.out = x.appendRequest(x.out[:0])
-	if x.read {
-		x.out = append(x.out, x.body[:max(x.head.length, 0)]...)
-	}
+	x.out = x.appendBodyStart(x.appendRequest(x.out[:0]))
 	reason, stale := x.try(false)
 	if stale {
 		// The endpoint closed the connection before it could see the request.
@@ -95,6 +140,21 @@ func (x *exchange) forward() {
 	x.respond()
 }
 
+// appendBodyStart appends what was received of the body, which is all of it if
+// x.read says so.
+func (x *exchange) appendBodyStart(dst []byte) []byte {
+	if x.head.length >= 0 {
+		return append(dst, x.body...)
+	}
+	if len(x.body) > 0 {
+		dst = append(append(appendChunkSize(dst, len(x.body)), x.body...), crlf...)
+	}
+	if x.read {
+		dst = appendLastChunk(dst, x.source.chunks.trailers)
+	}
+	return dst
+}
+
 // try sends the request once and waits for the final head. stale says that the
 // connection had been closed since its last use and the request can be sent
 // again, once.
@@ -102,16 +162,9 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 	if reason := x.connect(); reason != stats.None {
 		return reason, false
 	}
-	deadline := x.h.base.Add(time.Duration(x.dispatchedAt) + x.service.Timeout)
-	if x.service.Timeout <= 0 || !x.read {
-		deadline = time.Time{} // the upload sets its own
-	}
-	err := x.up.SetDeadline(deadline)
-	if err == nil {
-		_, err = x.up.Write(x.out)
-	}
+	err := x.write(x.out)
 	switch {
-	case isTimeout(err):
+	case x.left || isTimeout(err):
 		return stats.Timeout, false
 	case err == nil && x.read:
 		x.sent()
@@ -157,7 +210,7 @@ func (x *exchange) readHead() (reason stats.Reason, silent bool) {
 			return stats.Protocol, false
 		}
 		if n == 0 {
-			if _, err := br.Peek(len(b) + 1); err != nil {
+			if err := x.wait(len(b)); err != nil {
 				return headReason(err), len(b) == 0 && interim == 0
 			}
 			continue
@@ -215,6 +268,10 @@ func idempotent(method []byte) bool {
 // failed ends an exchange in which the endpoint did not do its part, unless it
 // was the client that did not.
 func (x *exchange) failed(reason stats.Reason) {
+	if x.left {
+		x.leave()
+		return
+	}
 	if u := x.upload; u != nil {
 		x.stopUpload()
 		if u.left || u.rejection != Accepted && x.started {

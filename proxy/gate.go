@@ -122,12 +122,15 @@ var crlf = []byte("\r\n")
 // differently is refused.
 func (h *requestHead) parse(method, target, version, block []byte) Rejection {
 	h.facts, h.n = facts{method: method}, 0
+	if len(version) == 0 || !isTokens(method) {
+		return BadRequestLine
+	}
 	if string(version) == "HTTP/1.1" {
 		h.minor = 1
 	} else if string(version) != "HTTP/1.0" {
 		return BadVersion
 	}
-	if !isTokens(method) || len(method) > 32 || string(method) == "CONNECT" || string(method) == "TRACE" {
+	if len(method) > 32 || string(method) == "CONNECT" || string(method) == "TRACE" {
 		return BadMethod
 	}
 	if r := h.parseFields(block); r != Accepted {

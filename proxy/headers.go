@@ -137,6 +137,10 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 			if x.conn.trusted {
 				dst = appendField(dst, f.name, f.value)
 			}
+		case fieldTrailer:
+			if h.length < 0 {
+				dst = appendField(dst, f.name, f.value)
+			}
 		default:
 			dst = appendField(dst, f.name, f.value)
 		}

@@ -32,6 +32,14 @@ type Options struct {
 	// MaxConnections is the largest number of open client connections; those
 	// beyond are closed at once. 0 means 50 000 (Envoy's global limit).
 	MaxConnections int
+	// MaxPerClient is the largest number of open connections of one client: an
+	// IPv4 address or an IPv6 network of 64 bits. Those beyond are closed at
+	// once. Trusted proxies are not limited. 0 means a quarter of
+	// MaxConnections; negative means no limit.
+	MaxPerClient int
+	// MaxBody is the largest request body in bytes, whatever a service allows.
+	// 0 means 100 GiB; negative means no limit.
+	MaxBody int64
 	// TrustedProxies are the networks whose X-Forwarded-* fields are believed.
 	// From anybody else they are dropped. Empty means nobody.
 	TrustedProxies []netip.Prefix
@@ -61,6 +69,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = 50_000
+	}
+	if o.MaxPerClient == 0 {
+		o.MaxPerClient = max(o.MaxConnections/4, 1)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 100 << 30
 	}
 	return o
 }

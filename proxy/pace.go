@@ -11,6 +11,7 @@ type pace struct {
 	start int64
 	bytes int64 // so far
 	spent int64 // waiting for the peer so far; used by allow alone
+	until int64 // no wait goes beyond this, for the time being; 0: none
 }
 
 func newPace(now int64, idle time.Duration, o *Options) pace {
@@ -26,6 +27,9 @@ func (p *pace) deadline(now int64) int64 {
 	at := now + p.idle
 	if p.rate > 0 {
 		at = min(at, p.start+p.grace+p.owed(p.bytes+1))
+	}
+	if p.until > 0 {
+		at = min(at, p.until)
 	}
 	return at
 }

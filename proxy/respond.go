@@ -108,7 +108,7 @@ func (x *exchange) stream() {
 			done = left == 0
 		}
 		if done && x.resp.length < 0 && !x.bare {
-			x.in = append(x.in, lastChunk...)
+			x.in = appendLastChunk(x.in, chunks.trailers)
 		}
 		if len(x.in) > 0 && !x.flush() {
 			return
@@ -157,30 +157,12 @@ func (x *exchange) flush() bool {
 }
 
 // fill returns what is buffered of the body, at least a byte. It waits for no
-// longer than the idle timeout, and records an answer that is open too long.
+// longer than the idle timeout.
 func (x *exchange) fill() ([]byte, error) {
 	br := x.up.Reader
 	if br.Buffered() == 0 {
-		idle := time.Duration(1<<63 - 1)
-		if x.service.IdleTimeout > 0 {
-			idle = x.service.IdleTimeout
-		}
-		for start := x.h.Now(); ; {
-			wait := idle - time.Duration(x.h.Now()-start)
-			if open := openAnswer - time.Duration(x.h.Now()-x.headAt); !x.ended {
-				wait = min(wait, max(open, 0))
-			}
-			if err := x.up.SetReadDeadline(time.Now().Add(min(wait, 1<<60))); err != nil {
-				return nil, err
-			}
-			_, err := br.Peek(1)
-			x.recordOpen()
-			if err == nil {
-				break
-			}
-			if !isTimeout(err) || time.Duration(x.h.Now()-start) >= idle {
-				return nil, err
-			}
+		if err := x.wait(0); err != nil {
+			return nil, err
 		}
 	}
 	return br.Peek(br.Buffered())
@@ -188,7 +170,7 @@ func (x *exchange) fill() ([]byte, error) {
 
 // recordOpen ends the outcome of an answer that has been open for openAnswer.
 func (x *exchange) recordOpen() {
-	if !x.ended && time.Duration(x.h.Now()-x.headAt) >= openAnswer {
+	if x.headAt != 0 && !x.ended && time.Duration(x.h.Now()-x.headAt) >= openAnswer {
 		x.record(stats.Outcome{Status: x.status})
 	}
 }

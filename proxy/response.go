@@ -170,6 +170,10 @@ func (h *responseHead) appendHead(dst []byte) []byte {
 		f := &h.fields[i]
 		switch f.kind {
 		case fieldHop, fieldContentLength, fieldTransferEncoding:
+		case fieldTrailer:
+			if h.length == lengthChunked {
+				dst = appendField(dst, f.name, f.value)
+			}
 		default:
 			dst = appendField(dst, f.name, f.value)
 		}

@@ -19,6 +19,7 @@ type Server struct {
 
 	nextShard atomic.Uint32
 	open      atomic.Int64
+	clients   clients
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
@@ -72,7 +73,7 @@ func (s *Server) accept(l *listener) error {
 func (s *Server) enter(c *clientConn, e *Entry) {
 	h2, err := e.begin(c)
 	switch {
-	case err != nil:
+	case err != nil, !s.claim(c): // the PROXY header may have told whose it is
 		_ = c.Close()
 	case h2:
 		s.h2.serve(c)
@@ -106,6 +107,11 @@ func (s *Server) admit(nc net.Conn) *clientConn {
 		return nil
 	}
 	c := newClientConn(nc, s)
+	if !s.claim(c) {
+		s.open.Add(-1)
+		_ = nc.Close()
+		return nil
+	}
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
@@ -116,5 +122,8 @@ func (s *Server) remove(c *clientConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
+	if c.client.IsValid() {
+		s.clients.release(c.client)
+	}
 	s.open.Add(-1)
 }

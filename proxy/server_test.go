@@ -19,7 +19,9 @@ import (
 
 func TestServer_BadHeadsAreAnsweredAndNothingGoesUpstream(t *testing.T) {
 	u, seen := recording(t, hello)
-	w := newWorld(t, func(_ *route.Service, o *Options) { o.HeadTimeout, o.KeepAlive = 200*time.Millisecond, 300*time.Millisecond }, u)
+	w := newWorld(t, func(_ *route.Service, o *Options) {
+		o.HeadTimeout, o.KeepAlive = 200*time.Millisecond, 300*time.Millisecond
+	}, u)
 	f := func(request string, status, word string) {
 		t.Helper()
 		got := w.exchange(request)

@@ -147,7 +147,7 @@ func TestStream_ChunkedUploadPassesAsItComes(t *testing.T) {
 			_, _ = io.ReadFull(c.br, b)
 			pieces <- string(b)
 		}
-		b := make([]byte, len(lastChunk))
+		b := make([]byte, len("0\r\n\r\n"))
 		_, _ = io.ReadFull(c.br, b)
 		pieces <- string(b)
 		c.write(hello)

@@ -27,6 +27,7 @@ type upload struct {
 func (x *exchange) startUpload() {
 	u := &upload{done: make(chan struct{})}
 	x.upload = u
+	x.up.Armed = 0 // the upload sets deadlines of its own
 	go x.runUpload(u, &x.source, x.up.Conn)
 }
 
@@ -36,11 +37,11 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 	buf := x.h.buffers.Get().(*[uploadBuffer]byte)
 	defer x.h.buffers.Put(buf)
 	chunked := x.head.length < 0
-	total := int64(0)
+	total := int64(len(x.body))
 	for {
 		n, err := body.Read(buf[chunkPrefix : uploadBuffer-len(crlf)])
 		total += int64(n)
-		if limit := x.service.MaxBody; limit > 0 && total > limit {
+		if limit := x.maxBody(); limit > 0 && total > limit {
 			u.rejection = BodyTooLarge
 			_ = up.Close()
 			return
@@ -64,20 +65,20 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 	}
 	if chunked {
 		u.lastPiece()
-		if _, err := up.Write(lastChunk); err != nil {
+		if _, err := up.Write(appendLastChunk(buf[:0], x.source.chunks.trailers)); err != nil {
 			return
 		}
 	}
 	x.uploaded(u, up)
 }
 
+var lastChunk = []byte("0\r\n\r\n")
+
 // chunkPrefix is room for a chunk's size line before its data.
 const (
 	chunkPrefix  = 16
 	uploadBuffer = 32 << 10
 )
-
-var lastChunk = []byte("0\r\n\r\n")
 
 // uploadPiece writes n bytes of body in one write.
 func (x *exchange) uploadPiece(u *upload, up net.Conn, buf *[uploadBuffer]byte, n int, chunked bool) bool {
@@ -111,9 +112,7 @@ func (x *exchange) uploaded(u *upload, up net.Conn) {
 		return
 	}
 	x.sent()
-	if x.service.Timeout > 0 {
-		_ = up.SetReadDeadline(time.Now().Add(x.service.Timeout))
-	}
+	_ = up.SetReadDeadline(x.h.at(look(x.h.Now(), x.deadline(0))))
 }
 
 func (u *upload) lastPiece() {

@@ -18,6 +18,9 @@ type Conn struct {
 	// Reused says that the connection carried an earlier request, so that the
 	// other side may have closed it in the meantime.
 	Reused bool
+	// Armed is for the owners' use, who hand it on: when the deadline passes
+	// that one of them set last for both directions. 0: unknown.
+	Armed int64
 
 	endpoint         *Endpoint
 	release, discard func()

@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+)
+
+// lookEvery is how often, about, an exchange that waits for its endpoint looks
+// whether its client is still there.
+const lookEvery = int64(500 * time.Millisecond)
+
+// errLeft ends a wait whose client went away.
+var errLeft = errors.New("the client went away")
+
+// deadline is when the endpoint's silence ends the exchange; 0: never. Before
+// the head the service's timeout counts, and only once the request is sent;
+// after it, the idle timeout from silentSince on.
+func (x *exchange) deadline(silentSince int64) int64 {
+	from, limit := x.dispatchedAt, x.service.Timeout
+	switch {
+	case x.headAt != 0:
+		from, limit = silentSince, x.service.IdleTimeout
+	case !x.read:
+		from = x.sentAt.Load()
+	}
+	if limit <= 0 || from == 0 {
+		return 0
+	}
+	return from + int64(limit)
+}
+
+// wait blocks until more than n bytes of the answer are buffered.
+func (x *exchange) wait(n int) error {
+	since := x.h.Now()
+	for now := since; ; now = x.h.Now() {
+		deadline, err := x.arm(now, since)
+		if err != nil {
+			return err
+		}
+		_, err = x.up.Reader.Peek(n + 1)
+		x.recordOpen()
+		if err == nil || !isTimeout(err) {
+			return err
+		}
+		if deadline != 0 && x.h.Now() >= deadline {
+			return err
+		}
+		if x.conn.gone() {
+			x.left = true
+			return errLeft
+		}
+	}
+}
+
+// write sends p to the endpoint, within the service's timeout.
+func (x *exchange) write(p []byte) error {
+	for now := x.h.Now(); ; now = x.h.Now() {
+		deadline, err := x.arm(now, now)
+		if err != nil {
+			return err
+		}
+		n, err := x.up.Write(p)
+		if err == nil || !isTimeout(err) || deadline != 0 && x.h.Now() >= deadline {
+			return err
+		}
+		if x.conn.gone() {
+			x.left = true
+			return errLeft
+		}
+		p = p[n:]
+	}
+}
+
+// arm bounds the next wait for the endpoint by the deadline, which it returns,
+// and by the next look at the client.
+func (x *exchange) arm(now, since int64) (deadline int64, err error) {
+	if u := x.upload; u != nil {
+		// The upload moves the deadline too, when it has sent the last byte.
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		deadline = x.deadline(since)
+		return deadline, x.up.SetReadDeadline(x.h.at(look(now, deadline)))
+	}
+	deadline = x.deadline(since)
+	at := look(now, deadline)
+	// Fast path: the connection's last deadline will do. Moving it at each
+	// request costs more than the precision of a look is worth.
+	if armed := x.up.Armed; armed > now+lookEvery/2 && armed <= at {
+		return deadline, nil
+	}
+	x.up.Armed = at
+	return deadline, x.up.SetDeadline(x.h.at(at))
+}
+
+func look(now, deadline int64) int64 {
+	if at := now + lookEvery; deadline == 0 || at < deadline {
+		return at
+	}
+	return deadline
+}
+
+// at is the wall time of a time since the base.
+func (h *Handler) at(t int64) time.Time { return h.base.Add(time.Duration(t)) }
