@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,16 @@ weir rollout why shop, weir get services, weir rollout watch shop.`,
   weir demo --fault none --once        # a healthy release; exits 0 when it is done
   weir demo --fault down --seed 7`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := c.demo(cmd.Context(), o)
+			switch {
+			case !errors.Is(err, errStopped):
+				return err
+			case o.once:
+				return errSilent // the story was not told
+			}
+			return nil
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.fault, "fault", "errors=50%", "what happens to the new version: none, errors=SHARE, latency=DURATION or down")
@@ -58,23 +68,20 @@ weir rollout why shop, weir get services, weir rollout watch shop.`,
 	return cmd
 }
 
+// errStopped says that a person ended the demo before its story did.
+var errStopped = errors.New("stopped")
+
 // demo runs the world and tells its story.
 func (c *cli) demo(ctx context.Context, o demoOptions) (err error) {
-	fault, err := parseFault(o.fault)
+	fault, err := o.check()
 	if err != nil {
 		return err
-	}
-	if o.rps < 50 || o.rps > 20_000 || o.users < 100 || o.users > 1_000_000 {
-		return usagef("--rps takes 50 to 20000 and --users 100 to 1000000")
-	}
-	if o.seed == 0 {
-		o.seed = rand.Uint64N(1_000_000) + 1
 	}
 	folder, err := os.MkdirTemp("", "weir-demo-")
 	if err != nil {
 		return fmt.Errorf("cannot make a folder for the demo: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = also(err, os.RemoveAll(folder)) }()
 	blue, err := newOrigin("blue", o.seed)
 	if err != nil {
 		return err
@@ -86,24 +93,65 @@ func (c *cli) demo(ctx context.Context, o demoOptions) (err error) {
 	}
 	defer green.close()
 
-	config := demoNode(o.listen, strings.TrimPrefix(c.control, "http://"), folder)
+	control, err := url.Parse(c.control)
+	if err != nil || control.Scheme != "http" || control.Host == "" {
+		return usagef("--control %q is no address that the demo can listen on; write 127.0.0.1:9797", c.control)
+	}
+	config := demoNode(o.listen, control.Host, folder)
 	log := zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()), zapcore.Lock(os.Stderr), zapcore.ErrorLevel))
 	n, err := newNode(ctx, config, log, nil)
-	if err != nil {
-		return fmt.Errorf("%w; the demo takes --listen and --control if an address is in use", err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errStopped
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; choose others with --listen and --control", err)
+	case err != nil:
+		return err
 	}
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, stopStory := context.WithCancel(ctx)
+	defer stopStory()
 	ended := make(chan error, 1)
-	go func() { ended <- n.run(nodeCtx) }()
+	go func() {
+		ended <- n.run(nodeCtx)
+		stopStory() // a node that fails ends the story
+	}()
 	defer func() {
 		stopNode()
-		err = errors.Join(err, <-ended)
+		err = also(err, <-ended)
 	}()
 	s := &story{
 		options: o, fault: fault, node: n, blue: blue, green: green,
 		screen: newScreen(c.out), random: rand.New(rand.NewPCG(o.seed, 0)),
 	}
-	return s.tell(ctx)
+	if err := s.tell(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	s.screen.line("stopped")
+	return errStopped
+}
+
+// check reads the flags and draws the seed where none is given.
+func (o *demoOptions) check() (fault, error) {
+	if o.rps < 50 || o.rps > 20_000 || o.users < 100 || o.users > 1_000_000 {
+		return fault{}, usagef("--rps takes 50 to 20000 and --users 100 to 1000000")
+	}
+	if o.seed == 0 {
+		o.seed = rand.Uint64N(1_000_000) + 1
+	}
+	return parseFault(o.fault)
+}
+
+// also adds what went wrong on the way out. A failure that was printed already
+// hides no other.
+func also(err, more error) error {
+	if more == nil {
+		return err
+	}
+	if errors.Is(err, errSilent) || errors.Is(err, errStopped) {
+		return more
+	}
+	return errors.Join(err, more)
 }
 
 // demoNode is the node of the demo: what an operator writes, in Go.

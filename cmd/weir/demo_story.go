@@ -41,7 +41,7 @@ func (s *story) tell(ctx context.Context) error {
 	if _, err := s.node.controller.Do(ctx, control.ApplyService{Document: demoService(s.blue.address(), s.green.address()), Actor: "demo"}); err != nil {
 		return err
 	}
-	s.crowd = newCrowd(s.options.listen, s.options.users)
+	s.crowd = newCrowd(s.node.listeners[0].Addr().String(), s.options.users)
 	traffic, stopTraffic := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.crowd.run(traffic, s.options.rps, rand.New(rand.NewPCG(s.options.seed, 2))) })
@@ -51,7 +51,7 @@ func (s *story) tell(ctx context.Context) error {
 	s.screen.title(fmt.Sprintf("weir demo: %s requests/s of %s users; --seed %d; control API %s",
 		thousands(int64(s.options.rps)), thousands(int64(s.options.users)), s.options.seed, "http://"+s.node.control.Addr().String()))
 	if !s.pause(ctx, 2*time.Second) { // blue alone, so that there is a past to compare with
-		return nil
+		return ctx.Err()
 	}
 	events, cancel := s.node.controller.Subscribe(256)
 	defer cancel()
@@ -67,8 +67,7 @@ func (s *story) tell(ctx context.Context) error {
 	s.happened(time.Now(), "rollout "+s.id+" began")
 	ok := s.watch(ctx, events)
 	if ctx.Err() != nil {
-		s.screen.line("stopped")
-		return nil
+		return ctx.Err()
 	}
 	s.end(ok)
 	if s.options.once {

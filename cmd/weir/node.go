@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,19 +40,32 @@ type node struct {
 	server     *proxy.Server
 	handler    *proxy.Handler
 
+	serving   atomic.Bool
+	accepting sync.WaitGroup // one a listener of clients
+
 	listeners []net.Listener // of clients
+	entries   []proxy.Entry  // how the connections of each begin
+	tls       []*proxy.TLS   // in use anywhere; their files are watched
 	control   net.Listener
 	status    net.Listener // nil: none
 	tokens    *api.Tokens  // nil: none are asked for
 }
 
 // newNode opens everything that can be refused: addresses, tokens, the state.
-// Nothing runs yet. Close it if run is not called.
-func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger) (n *node, err error) {
-	n = &node{config: config, log: log}
+// Nothing runs yet. Close it if run is not called. The error is that of ctx if it
+// ended meanwhile.
+func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger) (_ *node, err error) {
+	n := &node{config: config, log: log}
+	if config.Name == "" {
+		return nil, errors.New("this node has no name, and the name of its host cannot be one; write `name: edge-1` in the node file")
+	}
 	defer func() {
-		if err != nil {
-			n.close()
+		if err == nil {
+			return
+		}
+		n.close()
+		if ctx.Err() != nil {
+			err = ctx.Err() // what could not be opened was not waited for
 		}
 	}()
 	if config.Control.Tokens != "" {
@@ -65,14 +79,22 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 	if err := n.listen(ctx); err != nil {
 		return nil, err
 	}
+	if err := n.encrypt(); err != nil {
+		return nil, err
+	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
 	options := proxy.Options{
 		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(), AccessLog: access,
 	}
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
-	if n.store, err = store.Open(ctx, storeOptions(config), log); err != nil {
+	// An etcd that was given up while it starts would go on in its folder; its
+	// start is bounded.
+	if n.store, err = store.Open(context.WithoutCancel(ctx), storeOptions(config), log); err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	n.controller = control.New(control.Options{
 		Node: config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
@@ -118,7 +140,9 @@ func (n *node) close() {
 		_ = n.status.Close()
 	}
 	if n.store != nil {
-		_ = n.store.Close()
+		if err := n.store.Close(); err != nil {
+			n.log.Warn("state not closed in order", zap.Error(err))
+		}
 	}
 	if n.endpoints != nil {
 		n.endpoints.Close()
@@ -130,9 +154,10 @@ func (n *node) close() {
 func (n *node) run(ctx context.Context) error {
 	started := time.Now()
 	defer n.close()
-	failed := make(chan error, 8)
+	failed := make(chan error, 4+len(n.listeners)) // everybody reports once
 	stopStore := n.spawn(failed, "store", n.store.Run)
 	stopController := n.spawn(failed, "controller", n.controller.Run)
+	stopTLS := n.watchTLS(failed)
 	stopAPI := n.spawn(failed, "control API", func(ctx context.Context) error {
 		return api.Serve(ctx, n.control, api.New(n.apiOptions()))
 	})
@@ -160,6 +185,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	stopStatus()
 	stopAPI()
+	stopTLS()
 	stopController()
 	stopStore()
 	if errors.Is(err, context.Canceled) {
@@ -201,12 +227,14 @@ func (n *node) load(ctx context.Context, failed <-chan error) error {
 // serve lets clients in.
 func (n *node) serve(failed chan<- error) {
 	for _, l := range n.listeners {
-		go func() {
-			if err := n.server.Serve(l); err != nil {
-				failed <- fmt.Errorf("clients of %s: %w", l.Addr(), err)
+		n.accepting.Go(func() {
+			err := n.server.Serve(l)
+			if err != nil || !n.server.Draining() {
+				failed <- fmt.Errorf("clients of %s are accepted no more: %w", l.Addr(), cmp.Or(err, net.ErrClosed))
 			}
-		}()
+		})
 	}
+	n.serving.Store(true)
 }
 
 func (n *node) drain() {
@@ -215,6 +243,7 @@ func (n *node) drain() {
 	if err := n.server.Drain(context.Background()); err != nil {
 		n.log.Warn("drained with loss", zap.Error(err))
 	}
+	n.accepting.Wait()
 	n.log.Info("drained", zap.Duration("took", time.Since(started)))
 }
 
@@ -230,6 +259,8 @@ func (n *node) ready() error {
 		return errors.New("draining")
 	case !n.controller.Loaded():
 		return errors.New("the state is not loaded yet")
+	case !n.serving.Load():
+		return errors.New("clients are not accepted yet")
 	}
 	return nil
 }

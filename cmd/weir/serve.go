@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -43,6 +45,9 @@ get drain.grace.`,
 			}
 			defer func() { _ = log.Sync() }() // a terminal cannot be synced
 			n, err := newNode(cmd.Context(), config, log, access)
+			if errors.Is(err, context.Canceled) {
+				return nil // told to end before it had begun
+			}
 			if err != nil {
 				return err
 			}
