@@ -226,9 +226,9 @@ func (n *node) load(ctx context.Context, failed <-chan error) error {
 
 // serve lets clients in.
 func (n *node) serve(failed chan<- error) {
-	for _, l := range n.listeners {
+	for i, l := range n.listeners {
 		n.accepting.Go(func() {
-			err := n.server.Serve(l)
+			err := n.server.ServeEntry(l, n.entries[i])
 			if err != nil || !n.server.Draining() {
 				failed <- fmt.Errorf("clients of %s are accepted no more: %w", l.Addr(), cmp.Or(err, net.ErrClosed))
 			}
