@@ -115,3 +115,25 @@ func TestMirror_KeepsTheLastGoodValueOfWhatItCannotRead(t *testing.T) {
 		t.Fatalf("after a good value: %+v, bad %v", m.services["shop"].value, m.bad)
 	}
 }
+
+func TestMirror_WhatIsReadAgainChangesNothing(t *testing.T) {
+	m := newMirror()
+	keyring := `{"keys":[]}`
+	full := store.Update{Full: true, Revision: 3, Puts: []store.KV{
+		kv("services/shop", shop(), 1), kv("state/shop", rollout.NewService(shop(), shopTime()), 2),
+		kv("rollouts/r1", running().Rollout, 3), {Key: "keys/cookie", Value: []byte(keyring), ModRevision: 1},
+	}}
+	if ch := m.apply(full); !ch.served || len(ch.rollouts) != 1 {
+		t.Fatalf("the first time: %+v", ch)
+	}
+	full.Puts = full.Puts[:3] // etcd lost its cookie keys
+	if ch := m.apply(full); ch.served || len(ch.rollouts) != 0 || m.keysStored {
+		t.Fatalf("the second time: %+v, keys stored: %v", ch, m.keysStored)
+	}
+	other := shop()
+	other.Stable = "green"
+	full.Puts[0] = kv("services/shop", other, 1) // an etcd that was restored counts anew
+	if ch := m.apply(full); !ch.served || m.services["shop"].value.Stable != "green" {
+		t.Fatalf("another value at the same revision: %+v", ch)
+	}
+}
