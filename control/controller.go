@@ -102,6 +102,7 @@ type Controller struct {
 	seen      map[string]int64     // service -> revision of its state
 	raisedAt  map[string]time.Time // service -> when its state last changed here
 	reports   map[string]lastReport
+	shelf     shelf
 	rates     map[versionID]*rate
 	toMeasure []versionID // the rest of a round through all versions
 	measured  time.Time

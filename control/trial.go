@@ -38,6 +38,7 @@ type trial struct {
 	recorder *stats.Recorder // of stable, while armed
 	pace     *analysis.Pace  // nil: no limit is relative to stable's latency
 	sides    []*side
+	record   *record
 
 	// lost says that this node has no fuse: what it knew is gone, and its share
 	// of alpha may be spent. Only what probes see counts, until the rollout ends.
@@ -111,6 +112,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 		}
 		t.sides = append(t.sides, s)
 	}
+	t.record = newRecord(t, policy)
 	return t, nil
 }
 

@@ -55,6 +55,7 @@ func (c *Controller) syncTrials(now time.Time, fresh bool) {
 // endTrial lets go of a rollout whose aftermath is over.
 func (c *Controller) endTrial(t *trial) {
 	t.disarm()
+	c.shelve(t)
 	delete(c.trials, t.id)
 	if len(c.cuts[t.id]) > 0 {
 		c.dropCuts()

@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,13 +21,14 @@ const (
 	colErrors
 	colErrorsUnique
 	colClientErrors
-	colOver
+	colClientErrorsUnique
+	colOver // a limit
 	colOverUnique
-	colQuantile
+	colSlow // a quantile
+	colSlowUnique
 )
 
-// column is one column of a file. Index is that of its limit among the limits,
-// or of its quantile among the quantiles.
+// column is one column of a file. Index is that of its limit or quantile.
 type column struct {
 	kind  kind
 	name  string
@@ -35,28 +37,21 @@ type column struct {
 
 const (
 	maxColumns  = 64
-	quantiles   = 3
 	overPrefix  = "over_"
+	slowPrefix  = "over_q"
 	uniqueAfter = "_unique"
 )
 
-// quantileNames are the columns of relative latency, in the order of Row.OverQ.
-func quantileNames() [quantiles]string { return [quantiles]string{"over_q50", "over_q90", "over_q99"} }
-
 // Columns are what a file counts.
 type Columns struct {
-	Limits       []time.Duration // rising; over_<limit>
-	Unique       bool            // errors_unique
-	ClientErrors bool
-	Node         bool
+	Limits    []time.Duration // rising; over_<limit>
+	Quantiles []int           // rising, in tenths of a percent; over_q<percent>
 
-	overUnique [analysis.MaxLimits]bool
-	quantile   [quantiles]bool
-	list       []column
+	has  map[column]bool // without names
+	list []column
 }
 
-// limit is the index of a latency limit, or -1 if the file does not count it.
-func (c *Columns) limit(d time.Duration) int { return slices.Index(c.Limits, d) }
+func (c *Columns) there(k kind, index int) bool { return c.has[column{kind: k, index: index}] }
 
 // fieldError is a problem with one field, counted from 0.
 type fieldError struct {
@@ -66,102 +61,116 @@ type fieldError struct {
 
 // parseColumns reads the line that names the columns.
 func parseColumns(names []string) (Columns, *fieldError) {
-	var c Columns
+	c := Columns{has: map[column]bool{}}
 	bad := func(i int, format string, args ...any) (Columns, *fieldError) {
 		return Columns{}, &fieldError{i, fmt.Sprintf(format, args...)}
 	}
 	if len(names) > maxColumns {
 		return bad(maxColumns, "there are %d columns: at most %d are read", len(names), maxColumns)
 	}
-	for _, name := range names {
-		if limit, unique, ok := overLimit(name); ok && !unique && c.limit(limit) < 0 {
-			c.Limits = append(c.Limits, limit)
-		}
+	c.measures(names)
+	if len(c.Limits) > analysis.MaxLimits || len(c.Quantiles) > analysis.MaxLevels {
+		return bad(0, "there are %d latency limits and %d quantiles: at most %d and %d are judged", len(c.Limits), len(c.Quantiles), analysis.MaxLimits, analysis.MaxLevels)
 	}
-	if len(c.Limits) > analysis.MaxLimits {
-		return bad(0, "there are %d latency limits: at most %d are judged", len(c.Limits), analysis.MaxLimits)
-	}
-	slices.Sort(c.Limits)
-	seen := map[column]bool{}
 	for i, name := range names {
-		col, problem := c.parse(name)
-		if problem != "" {
-			return bad(i, "%s", problem)
+		col, ok := c.parse(name)
+		if !ok {
+			return bad(i, "there is no column %q: write t, version, node, requests, errors, errors_unique, client_errors or over_<limit>, such as over_200ms", name)
 		}
-		if key := (column{kind: col.kind, index: col.index}); seen[key] {
+		if c.there(col.kind, col.index) {
 			return bad(i, "the column %q is there twice", name)
-		} else {
-			seen[key] = true
 		}
+		c.has[column{kind: col.kind, index: col.index}] = true
 		c.list = append(c.list, col)
 	}
-	for _, must := range []column{{kind: colT, name: "t"}, {kind: colVersion, name: "version"}, {kind: colRequests, name: "requests"}, {kind: colErrors, name: "errors"}} {
-		if !seen[column{kind: must.kind}] {
+	for _, must := range []column{{colT, "t", 0}, {colVersion, "version", 0}, {colRequests, "requests", 0}, {colErrors, "errors", 0}} {
+		if !c.there(must.kind, 0) {
 			return bad(0, "there is no column %q: t, version, requests and errors are needed", must.name)
+		}
+	}
+	for i, col := range c.list {
+		if unique := isUnique(col.kind); unique && !c.there(col.kind-1, col.index) {
+			return bad(i, "the column %q has no %q beside it", col.name, strings.TrimSuffix(col.name, uniqueAfter))
 		}
 	}
 	return c, nil
 }
 
-// parse reads the name of one column, and notes that it is there.
-func (c *Columns) parse(name string) (column, string) {
+// isUnique reports whether a column counts once a bucket what the one of the
+// kind before counts.
+func isUnique(k kind) bool {
+	return k == colErrorsUnique || k == colClientErrorsUnique || k == colOverUnique || k == colSlowUnique
+}
+
+// measures collects the limits and quantiles of all columns.
+func (c *Columns) measures(names []string) {
+	for _, name := range names {
+		name = strings.TrimSuffix(name, uniqueAfter)
+		if q, ok := quantileOf(name); ok {
+			c.Quantiles = append(c.Quantiles, q)
+		} else if limit, ok := limitOf(name); ok {
+			c.Limits = append(c.Limits, limit)
+		}
+	}
+	slices.Sort(c.Limits)
+	slices.Sort(c.Quantiles)
+	c.Limits, c.Quantiles = slices.Compact(c.Limits), slices.Compact(c.Quantiles)
+}
+
+// parse reads the name of one column.
+func (c *Columns) parse(name string) (column, bool) {
 	plain := map[string]kind{
-		"t": colT, "version": colVersion, "node": colNode, "requests": colRequests, "errors": colErrors,
-		"errors_unique": colErrorsUnique, "client_errors": colClientErrors,
+		"t": colT, "version": colVersion, "node": colNode, "requests": colRequests, "errors": colErrors, "client_errors": colClientErrors,
 	}
-	if k, ok := plain[name]; ok {
-		c.Unique = c.Unique || k == colErrorsUnique
-		c.ClientErrors = c.ClientErrors || k == colClientErrors
-		c.Node = c.Node || k == colNode
-		return column{kind: k, name: name}, ""
+	col := column{name: name}
+	measure, unique := strings.CutSuffix(name, uniqueAfter)
+	if k, ok := plain[measure]; ok && (!unique || k == colErrors || k == colClientErrors) {
+		col.kind = k
+	} else if q, ok := quantileOf(measure); ok {
+		col.kind, col.index = colSlow, slices.Index(c.Quantiles, q)
+	} else if limit, ok := limitOf(measure); ok {
+		col.kind, col.index = colOver, slices.Index(c.Limits, limit)
+	} else {
+		return column{}, false
 	}
-	names := quantileNames()
-	if i := slices.Index(names[:], name); i >= 0 {
-		c.quantile[i] = true
-		return column{kind: colQuantile, name: name, index: i}, ""
+	if unique {
+		col.kind++
 	}
-	limit, unique, ok := overLimit(name)
-	if !ok {
-		return column{}, fmt.Sprintf("there is no column %q: write t, version, node, requests, errors, errors_unique, client_errors or over_<limit>, such as over_200ms", name)
-	}
-	i := c.limit(limit)
-	if !unique {
-		return column{kind: colOver, name: name, index: i}, ""
-	}
-	if i < 0 {
-		return column{}, fmt.Sprintf("the column %q has no %q beside it", name, strings.TrimSuffix(name, uniqueAfter))
-	}
-	c.overUnique[i] = true
-	return column{kind: colOverUnique, name: name, index: i}, ""
+	return col, true
 }
 
-// overLimit reads the limit in the name of a latency column.
-func overLimit(name string) (limit time.Duration, unique, ok bool) {
+// limitOf reads the limit in the name of a latency column.
+func limitOf(name string) (time.Duration, bool) {
 	text, ok := strings.CutPrefix(name, overPrefix)
-	if !ok {
-		return 0, false, false
-	}
-	text, unique = strings.CutSuffix(text, uniqueAfter)
 	limit, err := time.ParseDuration(text)
-	return limit, unique, err == nil && limit > 0
+	return limit, ok && err == nil && limit > 0
 }
 
-// missing is the column that a condition needs and the file lacks, or "".
-func (c *Columns) missing(condition analysis.Condition) string {
-	switch condition.Metric {
-	case analysis.ClientErrorRate:
-		if !c.ClientErrors {
-			return "client_errors"
+// quantileOf reads the quantile in the name of a column of relative latency.
+func quantileOf(name string) (int, bool) {
+	text, ok := strings.CutPrefix(name, slowPrefix)
+	percent, err := strconv.ParseFloat(text, 64)
+	tenths := int(percent*10 + .5)
+	return tenths, ok && err == nil && percent > 0 && percent < 100 && quantileText(tenths) == text
+}
+
+// quantileText writes a quantile as a column names it.
+func quantileText(tenths int) string { return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64) }
+
+// missing is the column that a rule needs and the file lacks, or "".
+func (c *Columns) missing(r analysis.Rule) string {
+	p := analysis.Policy{Rules: []analysis.Rule{r}}
+	if r.Condition.Metric == analysis.ClientErrorRate && !c.there(colClientErrors, 0) {
+		return "client_errors"
+	}
+	for _, limit := range p.Limits() {
+		if !slices.Contains(c.Limits, limit) {
+			return overPrefix + limitText(limit)
 		}
-	case analysis.LatencyQuantile:
-		if condition.Latency > 0 && c.limit(condition.Latency) < 0 {
-			return overPrefix + condition.LimitText()
-		}
-		names := quantileNames()
-		for i, there := range c.quantile {
-			if condition.Relative() && !there {
-				return names[i]
-			}
+	}
+	for _, level := range p.Levels() {
+		if !slices.Contains(c.Quantiles, level.Quantile) {
+			return slowPrefix + quantileText(level.Quantile)
 		}
 	}
 	return ""

@@ -14,9 +14,11 @@
 // t is the end of the tick in seconds since the trial began, and never falls. The
 // counts are those of the requests that were dispatched in the tick. A version
 // without a row had none. over_<limit> are the requests slower than that limit,
-// hung ones included. Optional columns are node; errors_unique and
-// over_<limit>_unique, which count a client's bucket once; client_errors; and
-// over_q50, over_q90, over_q99.
+// hung ones included. Optional columns are node; client_errors, the 4xx that are no
+// errors; over_q<percent>, such as over_q99, for limits relative to stable's
+// latency: stable's requests slower than its own quantile of the time before, the
+// candidate's slower than the allowed multiple of it; and beside each column of bad
+// requests one with _unique, which counts a client's bucket once.
 //
 // Optional comments tell what no count does. They may stand anywhere after the
 // first line, but not after rows of a later time:

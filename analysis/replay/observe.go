@@ -11,34 +11,44 @@ import (
 // observe gives the judge the open tick at all horizons. What was recorded is
 // final, so that both readings of the errors have the same counts.
 func (p *player) observe(t time.Duration) {
-	s := analysis.Sample{Horizon: analysis.Settled, At: t, Stable: errorsOf(&p.stable), Candidate: errorsOf(&p.candidate)}
-	p.judge.Observe(s)
-	s.Horizon = analysis.Final
-	p.judge.Observe(s)
-	s.Horizon = analysis.Latency
-	for i := range p.plan.Policy.Limits() {
-		if k := p.limits[i]; k >= 0 {
-			s.Limit, s.Stable, s.Candidate = i, slowStable(&p.stable, k), slowCandidate(&p.candidate, k)
-			p.judge.Observe(s)
-		}
+	s := analysis.Sample{At: t, Stable: all(&p.stable, p.stable.Errors), Candidate: all(&p.candidate, p.candidate.Errors)}
+	p.give(s, analysis.Settled, analysis.Final)
+	for i, column := range p.limits {
+		s.Limit = i
+		s.Stable, s.Candidate = slowStable(&p.stable, p.stable.Over[column]), slowCandidate(&p.candidate, p.candidate.Over[column])
+		p.give(s, analysis.Latency)
+	}
+	for i, column := range p.levels {
+		s.Limit = i
+		s.Stable, s.Candidate = slowStable(&p.stable, p.stable.Slow[column]), slowCandidate(&p.candidate, p.candidate.Slow[column])
+		p.give(s, analysis.Paced)
+	}
+	s.Limit = 0
+	s.Stable, s.Candidate = all(&p.stable, p.stable.ClientErrors), all(&p.candidate, p.candidate.ClientErrors)
+	p.give(s, analysis.ClientSettled, analysis.ClientFinal)
+}
+
+func (p *player) give(s analysis.Sample, horizons ...analysis.Horizon) {
+	for _, s.Horizon = range horizons {
+		p.judge.Observe(s)
 	}
 }
 
-func errorsOf(r *Row) analysis.Counts {
-	return analysis.Counts{N: r.Requests, X: r.ErrorsUnique, Raw: r.Errors}
+func all(r *Row, bad Bad) analysis.Counts {
+	return analysis.Counts{N: r.Requests, X: bad.Unique, Raw: bad.All}
 }
 
 // A file does not say which errors were slower than a limit. Those that were not
 // leave the candidate's requests, and are bad on stable; both are taken so that
 // they lower the evidence.
-func slowCandidate(r *Row, limit int) analysis.Counts {
-	fast := r.Errors - min(r.Errors, r.Over[limit]) // at least so many were not slow
-	return analysis.Counts{N: r.Requests - fast, X: r.OverUnique[limit], Raw: r.Over[limit]}
+func slowCandidate(r *Row, over Bad) analysis.Counts {
+	fast := r.Errors.All - min(r.Errors.All, over.All) // at least so many were not slow
+	return analysis.Counts{N: r.Requests - fast, X: over.Unique, Raw: over.All}
 }
 
-func slowStable(r *Row, limit int) analysis.Counts {
-	fast := min(r.Errors, r.Requests-r.Over[limit]) // at most so many were not slow
-	return analysis.Counts{N: r.Requests, X: r.OverUnique[limit] + fast, Raw: r.Over[limit]}
+func slowStable(r *Row, over Bad) analysis.Counts {
+	fast := min(r.Errors.All, r.Requests-over.All) // at most so many were not slow
+	return analysis.Counts{N: r.Requests, X: over.Unique + fast, Raw: over.All}
 }
 
 // look tells the verdict if it changed. Once the candidate failed, only stable's

@@ -42,16 +42,16 @@ type Row struct {
 	Version, Node string
 
 	Requests     uint64
-	Errors       uint64
-	ErrorsUnique uint64 // Errors, where the file has no column for it
-	ClientErrors uint64
+	Errors       Bad
+	ClientErrors Bad
 
-	// Indexed as Columns.Limits.
-	Over       [analysis.MaxLimits]uint64
-	OverUnique [analysis.MaxLimits]uint64 // Over, where the file has no column for it
-
-	OverQ [quantiles]uint64 // of relative latency
+	Over [analysis.MaxLimits]Bad // indexed as Columns.Limits
+	Slow [analysis.MaxLevels]Bad // indexed as Columns.Quantiles: slower than the level of that quantile
 }
+
+// Bad are bad requests. Unique are those that count once a client's bucket: all,
+// where the file has no column for it.
+type Bad struct{ All, Unique uint64 }
 
 // Reader reads the rows and marks of a file one by one. Its memory does not
 // depend on how long the file is.
@@ -194,14 +194,6 @@ func (r *Reader) parse(line []byte) error {
 			return r.bad(startOf(line, i), "%s: %s", r.columns.list[i].name, problem)
 		}
 	}
-	if !r.columns.Unique {
-		r.row.ErrorsUnique = r.row.Errors
-	}
-	for i := range r.columns.Limits {
-		if !r.columns.overUnique[i] {
-			r.row.OverUnique[i] = r.row.Over[i]
-		}
-	}
 	if field, problem := r.impossible(); problem != "" {
 		return r.bad(startOf(line, field), "%s: %s", r.columns.list[field].name, problem)
 	}
@@ -228,23 +220,35 @@ func (r *Reader) field(c *column, text []byte) string {
 		return r.name(text, &r.row.Node)
 	}
 	n, problem := parseCount(text)
-	switch c.kind {
-	case colRequests:
+	if c.kind == colRequests {
 		r.row.Requests = n
-	case colErrors:
-		r.row.Errors = n
-	case colErrorsUnique:
-		r.row.ErrorsUnique = n
-	case colClientErrors:
-		r.row.ClientErrors = n
-	case colOver:
-		r.row.Over[c.index] = n
-	case colOverUnique:
-		r.row.OverUnique[c.index] = n
-	case colQuantile:
-		r.row.OverQ[c.index] = n
+		return problem
+	}
+	bad := r.row.bad(c)
+	if isUnique(c.kind) {
+		bad.Unique = n
+		return problem
+	}
+	bad.All = n
+	if !r.columns.there(c.kind+1, c.index) {
+		bad.Unique = n
 	}
 	return problem
+}
+
+// bad are the counts that a column is about.
+func (r *Row) bad(c *column) *Bad {
+	switch c.kind {
+	case colErrors, colErrorsUnique:
+		return &r.Errors
+	case colClientErrors, colClientErrorsUnique:
+		return &r.ClientErrors
+	case colOver, colOverUnique:
+		return &r.Over[c.index]
+	case colSlow, colSlowUnique:
+		return &r.Slow[c.index]
+	}
+	panic(fmt.Sprintf("BUG: column %q counts nothing bad", c.name))
 }
 
 // name reads a version or a node. Each is kept once.
@@ -266,25 +270,18 @@ func (r *Reader) name(text []byte, into *string) string {
 
 // impossible names the field whose count cannot be.
 func (r *Reader) impossible() (field int, problem string) {
-	row := &r.row
 	for i := range r.columns.list {
 		c := &r.columns.list[i]
-		var n, most uint64
-		of := "requests"
-		switch c.kind {
-		case colErrors:
-			n, most = row.Errors, row.Requests
-		case colErrorsUnique:
-			n, most, of = row.ErrorsUnique, row.Errors, "errors"
-		case colClientErrors:
-			n, most = row.ClientErrors, row.Requests-min(row.Errors, row.Requests)
-			of = "requests that are no errors"
-		case colOver:
-			n, most = row.Over[c.index], row.Requests
-		case colOverUnique:
-			n, most, of = row.OverUnique[c.index], row.Over[c.index], "requests over the limit"
-		case colQuantile:
-			n, most = row.OverQ[c.index], row.Requests
+		if c.kind < colErrors {
+			continue
+		}
+		bad := r.row.bad(c)
+		n, most, of := bad.All, r.row.Requests, "requests"
+		switch {
+		case isUnique(c.kind):
+			n, most, of = bad.Unique, bad.All, strings.TrimSuffix(c.name, uniqueAfter)
+		case c.kind == colClientErrors:
+			most, of = most-min(r.row.Errors.All, most), "requests that are no errors"
 		}
 		if n > most {
 			return i, fmt.Sprintf("%d of %d %s cannot be", n, most, of)

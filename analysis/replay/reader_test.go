@@ -52,9 +52,12 @@ func TestReader_SaysWhereAFileIsWrong(t *testing.T) {
 	f("# weir counts 1\nt,version,requests,errors,over_fast\n", 2, 27, `no column "over_fast"`)
 	f("# weir counts 1\nt,version,requests,errors,over_-1s\n", 2, 27, `no column "over_-1s"`)
 	f("# weir counts 1\nt,version,t,requests,errors\n", 2, 11, `"t" is there twice`)
-	f("# weir counts 1\nt,version,requests,errors,over_1s,over_1000ms\n", 2, 35, "twice")
+	f("# weir counts 1\nt,version,requests,errors,over_1s,over_1000ms\n", 2, 35, "is there twice")
 	f("# weir counts 1\nt,version,requests,errors,over_1s_unique\n", 2, 27, `no "over_1s" beside it`)
 	f("# weir counts 1\nt,version,requests,errors"+strings.Repeat(",over_1ms,over_2ms,over_3ms", 1)+",over_4ms,over_5ms,over_6ms,over_7ms,over_8ms,over_9ms\n", 2, 1, "9 latency limits")
+	f("# weir counts 1\nt,version,requests,errors,over_q101\n", 2, 27, `no column "over_q101"`)
+	f("# weir counts 1\nt,version,requests,errors,node_unique\n", 2, 27, `no column "node_unique"`)
+	f("# weir counts 1\nt,version,requests,errors,client_errors\n1,blue,10,4,7\n", 3, 13, "7 of 6 requests that are no errors cannot be")
 	f(head+"1,blue,10,0\n", 3, 12, `"over_200ms" is missing`)
 	f(head+"1,blue,10,0,0,0\n", 3, 15, "more than the 5 fields")
 	f(head+"1,blue,,0,0\n", 3, 8, "requests: the field is empty")
@@ -66,7 +69,7 @@ func TestReader_SaysWhereAFileIsWrong(t *testing.T) {
 	f(head+"1,blue,99999999999999,0,0\n", 3, 8, "more than a tick can have")
 	f(head+"1,blue,10,11,0\n", 3, 11, "errors: 11 of 10 requests cannot be")
 	f(head+"1,blue,10,1,11\n", 3, 13, "over_200ms: 11 of 10 requests cannot be")
-	f("# weir counts 1\nt,version,requests,errors,errors_unique\n1,blue,10,1,2\n", 3, 13, "2 of 1 errors cannot be")
+	f("# weir counts 1\nt,version,requests,errors,errors_unique\n1,blue,10,1,2\n", 3, 13, "errors_unique: 2 of 1 errors cannot be")
 	f(head+"1,blue,10,0,0\n\n3,blue,10,0,0\n2,blue,10,0,0\n", 6, 1, "2 comes after 3: time must not fall")
 	f(head+"-1,blue,10,0,0\n", 3, 1, "is no time")
 	f(head+"NaN,blue,10,0,0\n", 3, 1, "is no time")
@@ -93,12 +96,12 @@ func TestReader_ReadsWhatEditorsMakeOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Row{T: 500 * time.Millisecond, Version: "blue", Node: "n1", Requests: 10, Errors: 1, ErrorsUnique: 1}
-	want.Over[0], want.OverUnique[0] = 2, 2
+	want := Row{T: 500 * time.Millisecond, Version: "blue", Node: "n1", Requests: 10, Errors: Bad{1, 1}}
+	want.Over[0] = Bad{2, 2}
 	if len(rows) != 1 || rows[0] != want || len(marks) != 1 || marks[0] != (Mark{Kind: MarkStage}) {
 		t.Fatalf("%+v %+v", rows, marks)
 	}
-	if len(columns.Limits) != 1 || columns.Limits[0] != 1500*time.Millisecond || !columns.Node || columns.Unique {
+	if len(columns.Limits) != 1 || columns.Limits[0] != 1500*time.Millisecond || !columns.there(colNode, 0) || columns.there(colErrorsUnique, 0) {
 		t.Fatalf("%+v", columns)
 	}
 }
@@ -109,6 +112,7 @@ func TestWriter_WritesWhatTheReaderReads(t *testing.T) {
 		h := Header{
 			Unique: rapid.Bool().Draw(t, "unique"), Node: rapid.Bool().Draw(t, "node"),
 			Notes:  []string{"a note\nof two lines"},
+			Client: rapid.Bool().Draw(t, "client errors"), Quantiles: []int{500, 999}[:rapid.IntRange(0, 2).Draw(t, "quantiles")],
 			Limits: []time.Duration{200 * time.Millisecond, 1500 * time.Millisecond, 2 * time.Minute}[:rapid.IntRange(0, 3).Draw(t, "limits")],
 			Marks: []Mark{
 				{Kind: MarkBaseline, Rate: rapid.Float64Range(0, .999).Draw(t, "rate")}, {Kind: MarkNodes, N: 3}, {Kind: MarkCandidates, N: 2},
@@ -127,17 +131,22 @@ func TestWriter_WritesWhatTheReaderReads(t *testing.T) {
 				row.Node = "n1"
 			}
 			row.Requests = rapid.Uint64Range(0, 1000).Draw(t, "requests")
-			row.Errors = rapid.Uint64Range(0, row.Requests).Draw(t, "errors")
-			row.ErrorsUnique = row.Errors
-			if h.Unique {
-				row.ErrorsUnique = rapid.Uint64Range(0, row.Errors).Draw(t, "unique errors")
+			bad := func(most uint64, unique bool) Bad {
+				all := rapid.Uint64Range(0, most).Draw(t, "bad")
+				if !unique {
+					return Bad{all, all}
+				}
+				return Bad{all, rapid.Uint64Range(0, all).Draw(t, "unique bad")}
+			}
+			row.Errors = bad(row.Requests, h.Unique)
+			if h.Client {
+				row.ClientErrors = bad(row.Requests-row.Errors.All, true)
 			}
 			for k := range h.Limits {
-				row.Over[k] = rapid.Uint64Range(0, row.Requests).Draw(t, "over")
-				row.OverUnique[k] = row.Over[k]
-				if h.Unique {
-					row.OverUnique[k] = rapid.Uint64Range(0, row.Over[k]).Draw(t, "unique over")
-				}
+				row.Over[k] = bad(row.Requests, h.Unique)
+			}
+			for k := range h.Quantiles {
+				row.Slow[k] = bad(row.Requests, h.Unique)
 			}
 			w.Row(&row)
 			if row.Requests > 0 {
@@ -151,7 +160,7 @@ func TestWriter_WritesWhatTheReaderReads(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text.String())
 		}
-		if fmt.Sprint(rows) != fmt.Sprint(want) || fmt.Sprint(marks) != fmt.Sprint(h.Marks) || fmt.Sprint(columns.Limits) != fmt.Sprint(h.Limits) {
+		if fmt.Sprint(rows) != fmt.Sprint(want) || fmt.Sprint(marks) != fmt.Sprint(h.Marks) || fmt.Sprint(columns.Limits, columns.Quantiles) != fmt.Sprint(h.Limits, h.Quantiles) {
 			t.Fatalf("read\n%+v\n%+v\nwant\n%+v\n%+v", rows, marks, want, h.Marks)
 		}
 	})

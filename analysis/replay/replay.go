@@ -28,7 +28,7 @@ type Plan struct {
 	To     string          // the candidate
 	From   string          // stable; empty: the file's one other version
 	// Weights are the candidate's in each stage, in basis points. Marks of stages
-	// beyond them are refused; without any, all are.
+	// beyond them are refused. None means one stage of unknown weight.
 	Weights []int
 }
 
@@ -86,8 +86,8 @@ type player struct {
 	now               time.Duration // of the last row or mark
 	stable, candidate Row           // summed over nodes
 	seen              map[source]time.Duration
-	guessed           bool                    // plan.From is what the file showed
-	limits            [analysis.MaxLimits]int // of the policy, as indices of the columns; -1: not counted
+	guessed           bool  // plan.From is what the file showed
+	limits, levels    []int // of the policy, as indices of the columns
 	baseline          *float64
 
 	stage   int // -1: no mark told
@@ -139,23 +139,26 @@ func (p *player) take(row *Row) error {
 // add sums the rows of several nodes.
 func (r *Row) add(o *Row) {
 	r.Requests += o.Requests
-	r.Errors += o.Errors
-	r.ErrorsUnique += o.ErrorsUnique
-	r.ClientErrors += o.ClientErrors
+	r.Errors.add(o.Errors)
+	r.ClientErrors.add(o.ClientErrors)
 	for i := range r.Over {
-		r.Over[i] += o.Over[i]
-		r.OverUnique[i] += o.OverUnique[i]
+		r.Over[i].add(o.Over[i])
 	}
-	for i := range r.OverQ {
-		r.OverQ[i] += o.OverQ[i]
+	for i := range r.Slow {
+		r.Slow[i].add(o.Slow[i])
 	}
+}
+
+func (b *Bad) add(o Bad) {
+	b.All += o.All
+	b.Unique += o.Unique
 }
 
 // begin makes the judge, once the columns and what stands before the first row
 // are known.
 func (p *player) begin() {
 	columns := p.in.Columns()
-	p.plan.Policy.Keyed = columns.Unique
+	p.plan.Policy.Keyed = columns.there(colErrorsUnique, 0)
 	p.plan.Policy.Rules = slices.Clone(p.plan.Policy.Rules)
 	if !slices.ContainsFunc(p.marks, func(m Mark) bool { return m.Kind == MarkStage }) {
 		for i := range p.plan.Policy.Rules {
@@ -164,15 +167,19 @@ func (p *player) begin() {
 	}
 	p.judge = analysis.NewJudge(p.plan.Policy)
 	for _, r := range p.plan.Policy.Rules {
-		if missing := columns.missing(r.Condition); missing != "" {
+		if missing := columns.missing(r); missing != "" {
 			p.judge.CannotMeasure(r.ID, fmt.Sprintf("the file has no column %q", missing))
 		}
 		if r.Condition.Metric == analysis.ErrorRate && p.baseline != nil {
 			p.judge.SetBaseline(r.ID, *p.baseline)
 		}
 	}
-	for i, limit := range p.plan.Policy.Limits() {
-		p.limits[i] = columns.limit(limit)
+	// A column that is missing stands for none: its rules are not judged.
+	for _, limit := range p.plan.Policy.Limits() {
+		p.limits = append(p.limits, max(0, slices.Index(columns.Limits, limit)))
+	}
+	for _, level := range p.plan.Policy.Levels() {
+		p.levels = append(p.levels, max(0, slices.Index(columns.Quantiles, level.Quantile)))
 	}
 }
 
@@ -193,8 +200,8 @@ func (p *player) wait(m Mark) error {
 		}
 		return nil
 	case MarkStage:
-		if m.N >= len(p.plan.Weights) {
-			return p.in.bad(1, "%q: the plan has %d stages, counted from 0", m, len(p.plan.Weights))
+		if stages := max(1, len(p.plan.Weights)); m.N >= stages {
+			return p.in.bad(1, "%q: the plan has %d stages, counted from 0", m, stages)
 		}
 	}
 	if p.open && m.T < p.at {
@@ -270,7 +277,11 @@ func (p *player) apply(m Mark) {
 }
 
 func (p *player) setStage(t time.Duration) {
-	p.judge.SetStage(analysis.Stage{Index: p.stage, Elapsed: t - p.stageAt, Weight: p.plan.Weights[p.stage]})
+	s := analysis.Stage{Index: p.stage, Elapsed: t - p.stageAt}
+	if p.stage < len(p.plan.Weights) {
+		s.Weight = p.plan.Weights[p.stage]
+	}
+	p.judge.SetStage(s)
 }
 
 // end judges what is left, and says how it ended.

@@ -93,8 +93,30 @@ func TestRun_ARuleWithoutItsColumnIsAnError(t *testing.T) {
 	}
 	f("latency_p99 > 300ms", `"over_300ms"`, head+ticks(1, 20, 0, 0), analysis.Unmeasured)
 	f("latency_p99 > 200ms", "", head+ticks(1, 20, 0, 0), analysis.Pass)
+	f("client_error_rate > 1.5x baseline", `"client_errors"`, head+ticks(1, 20, 0, 0), analysis.Unmeasured)
+	f("latency_p99 > 1.2x baseline", `"over_q50"`, head+ticks(1, 20, 0, 0), analysis.Unmeasured)
 	// A failure is proven by what there is.
 	f("latency_p99 > 300ms", "", head+ticks(1, 20, 0, 10), analysis.Fail)
+}
+
+func TestRun_JudgesLimitsRelativeToStable(t *testing.T) {
+	f := func(condition, columns string, green int, want analysis.Kind) {
+		t.Helper()
+		var b strings.Builder
+		fmt.Fprintf(&b, "# weir counts 1\nt,version,requests,errors%s\n", columns)
+		more := strings.Count(columns, ",")
+		for t := 1; t <= 60; t++ {
+			fmt.Fprintf(&b, "%d,blue,180,0%s\n%d,green,20,0%s\n", t, strings.Repeat(",9", more), t, strings.Repeat(fmt.Sprintf(",%d", green), more))
+		}
+		got := run(t, plan(t, condition), b.String())
+		if end := got[len(got)-1]; end.Verdict != want {
+			t.Errorf("%s with %d: %+v", condition, green, end)
+		}
+	}
+	f("client_error_rate > 1.5x baseline", ",client_errors", 1, analysis.Pass)
+	f("client_error_rate > 1.5x baseline", ",client_errors", 10, analysis.Fail)
+	f("latency_p99 > 1.2x baseline", ",over_q50,over_q90,over_q99", 1, analysis.Pass)
+	f("latency_p99 > 1.2x baseline", ",over_q50,over_q90,over_q99", 10, analysis.Fail)
 }
 
 func TestRun_StableThatBreaksTheRuleTooIsShared(t *testing.T) {

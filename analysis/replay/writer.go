@@ -11,9 +11,12 @@ import (
 
 // Header is what a file says before its rows.
 type Header struct {
-	Notes  []string        // comments for people; one line each
-	Limits []time.Duration // rising: the columns over_<limit>
-	// Unique adds the columns of what was counted once per bucket.
+	Notes     []string        // comments for people; one line each
+	Limits    []time.Duration // rising: the columns over_<limit>
+	Quantiles []int           // rising, in tenths of a percent: the columns over_q<percent>
+	// Client adds the columns of client errors, which count once a bucket too.
+	Client bool
+	// Unique adds a column beside each other one of what counted once a bucket.
 	Unique bool
 	Node   bool   // adds the column node
 	Marks  []Mark // in any order
@@ -31,19 +34,25 @@ type Writer struct {
 func NewWriter(out io.Writer, h Header) *Writer {
 	w := &Writer{out: bufio.NewWriter(out), header: h}
 	columns := []string{"t", "version"}
+	add := func(name string, unique bool) {
+		columns = append(columns, name)
+		if unique {
+			columns = append(columns, name+uniqueAfter)
+		}
+	}
 	if h.Node {
 		columns = append(columns, "node")
 	}
-	columns = append(columns, "requests", "errors")
-	if h.Unique {
-		columns = append(columns, "errors_unique")
+	columns = append(columns, "requests")
+	add("errors", h.Unique)
+	if h.Client {
+		add("client_errors", true)
 	}
 	for _, limit := range h.Limits {
-		name := overPrefix + limitText(limit)
-		columns = append(columns, name)
-		if h.Unique {
-			columns = append(columns, name+uniqueAfter)
-		}
+		add(overPrefix+limitText(limit), h.Unique)
+	}
+	for _, tenths := range h.Quantiles {
+		add(slowPrefix+quantileText(tenths), h.Unique)
 	}
 	fmt.Fprintf(w.out, "%s\n%s\n", firstLine, strings.Join(columns, ","))
 	for _, note := range h.Notes {
@@ -55,7 +64,7 @@ func NewWriter(out io.Writer, h Header) *Writer {
 	return w
 }
 
-// Row writes one row. Over is indexed as the header's limits.
+// Row writes one row. Over and Slow are indexed as in the header.
 func (w *Writer) Row(r *Row) {
 	if r.Requests == 0 {
 		return
@@ -66,21 +75,28 @@ func (w *Writer) Row(r *Row) {
 		w.line = append(append(w.line, ','), r.Node...)
 	}
 	w.count(r.Requests)
-	w.count(r.Errors)
-	if w.header.Unique {
-		w.count(r.ErrorsUnique)
+	w.bad(r.Errors, w.header.Unique)
+	if w.header.Client {
+		w.bad(r.ClientErrors, true)
 	}
 	for i := range w.header.Limits {
-		w.count(r.Over[i])
-		if w.header.Unique {
-			w.count(r.OverUnique[i])
-		}
+		w.bad(r.Over[i], w.header.Unique)
+	}
+	for i := range w.header.Quantiles {
+		w.bad(r.Slow[i], w.header.Unique)
 	}
 	w.line = append(w.line, '\n')
 	_, _ = w.out.Write(w.line) // Flush says what went wrong
 }
 
 func (w *Writer) count(n uint64) { w.line = strconv.AppendUint(append(w.line, ','), n, 10) }
+
+func (w *Writer) bad(b Bad, unique bool) {
+	w.count(b.All)
+	if unique {
+		w.count(b.Unique)
+	}
+}
 
 // Flush writes what is left, and returns the first error of all.
 func (w *Writer) Flush() error {

@@ -37,8 +37,9 @@ version. t is the end of the tick in seconds since the trial began.
 
 over_<limit> counts the requests slower than a limit, hung ones included. A rule
 whose column is missing is an error, never a guess. Optional columns: node,
-errors_unique and over_<limit>_unique (one a client bucket), client_errors,
-over_q50, over_q90, over_q99. Optional comments: # baseline <rate>,
+client_errors, over_q50, over_q90, over_q99 (for limits relative to stable), and
+errors_unique, over_<limit>_unique and so on (one a client bucket).
+Optional comments: # baseline <rate>,
 # stage <n> <t> (n from 0; without one before the first row every check holds),
 # health <version> failing <t>, # nodes <n>, # candidates <n>.
 
