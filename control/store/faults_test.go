@@ -175,6 +175,31 @@ func TestExternal_FrozenEtcdEndsLeadershipByTheClock(t *testing.T) {
 	n.await("leadership again", func() bool { _, ok := n.Leader(); return ok })
 }
 
+func TestExternal_LeaderTakesItsOwnPlaceBackAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	e := startEtcd(t)
+	opts := e.options("edge-1")
+	opts.tuning.leaseTTL = 4 * time.Second
+	n := openNode(t, opts).run()
+	n.Lead()
+	n.await("leadership", func() bool { _, ok := n.Leader(); return ok })
+	before, _ := n.Leader()
+	e.kill()
+	n.await("leadership ends with the lease", func() bool { _, ok := n.Leader(); return !ok })
+	n.await("the lease is given up", func() bool { return n.Store.session.leaseID() == 0 })
+	e.start()
+	n.await("etcd is back", func() bool { return n.Status().Connected })
+	began := time.Now()
+	n.await("leadership again", func() bool { _, ok := n.Leader(); return ok })
+	// etcd gives the old lease its whole time anew when it starts.
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it waited %s for its own old lease", took)
+	}
+	if after, _ := n.Leader(); after != before {
+		t.Errorf("the fence went from %s to %s", before, after)
+	}
+}
+
 func TestExternal_LeadershipPassesAndTheOldLeaderIsFencedOff(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)

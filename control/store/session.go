@@ -31,6 +31,8 @@ type session struct {
 		campaigning bool
 		// fence is the CreateRevision of our leader key; 0 while we do not lead.
 		fence int64
+		// former is the last fence that this process held under a lost lease.
+		former int64
 		// verify asks to read the leader key again: it is not as we left it.
 		verify bool
 	}
@@ -264,58 +266,14 @@ func (s *Store) putOne(ctx context.Context, key string, value []byte, lease clie
 	return err
 }
 
-// campaign takes the leader key if nobody has it, and learns who has it if that is in doubt.
-func (s *Store) campaign(ctx context.Context, lease clientv3.LeaseID) error {
-	n := s.session
-	n.mu.Lock()
-	due := n.mu.campaigning && (n.mu.verify || n.mu.fence == 0 && !s.mirror.has(LeaderKey))
-	n.mu.verify = false
-	n.mu.Unlock()
-	if !due {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.opts.tuning.callTimeout)
-	defer cancel()
-	key := s.key(LeaderKey)
-	resp, err := s.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, s.opts.Node, clientv3.WithLease(lease))).
-		Else(clientv3.OpGet(key)).Commit()
-	if err != nil {
-		n.mu.Lock()
-		n.mu.verify = true
-		n.mu.Unlock()
-		return fmt.Errorf("cannot campaign: %w", err)
-	}
-	fence := resp.Header.Revision
-	if !resp.Succeeded {
-		fence = 0
-		kvs := resp.Responses[0].GetResponseRange().Kvs
-		// Our own from a campaign whose answer was lost.
-		if len(kvs) == 1 && kvs[0].Lease == int64(lease) {
-			fence = kvs[0].CreateRevision
-		}
-	}
-	s.setFence(fence)
-	return nil
-}
-
-func (s *Store) setFence(fence int64) {
-	n := s.session
-	n.mu.Lock()
-	was := n.mu.fence
-	n.mu.fence = fence
-	n.mu.Unlock()
-	if was == fence {
-		return
-	}
-	s.log.Info("leadership changed", zap.Bool("leader", fence != 0), zap.Int64("fence", fence))
-	signal(n.changed)
-}
-
 // lost records that the lease is no more, and with it leadership.
 func (s *Store) lost(reason string) {
 	s.session.drop()
+	s.session.mu.Lock()
+	if fence := s.session.mu.fence; fence != 0 {
+		s.session.mu.former, s.session.mu.verify = fence, true
+	}
+	s.session.mu.Unlock()
 	s.log.Warn("lease lost", zap.String("reason", reason))
 	s.setFence(0)
 	signal(s.session.wake)
