@@ -7,7 +7,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short e2e bench bench-rollback bench-drain bench-judge bench-peers clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short corpus e2e bench bench-rollback bench-drain bench-judge bench-peers clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fuzz-short: need-go ## each fuzz target for FUZZTIME (10s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
 	  done; done
+
+corpus: need-go ## hostile requests and answers, the small ones split at each byte
+	WEIR_CORPUS=full $(GO) test -count=1 -run Corpus -v ./proxy
 
 e2e: build ## the real binary with real upstream processes, traffic and etcd
 	WEIR_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -tags e2e -timeout 20m ./bench/e2e/...

@@ -1,0 +1,468 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/weirproxy/weir/proxy/route"
+)
+
+// corpusCase is one hostile request, or one hostile answer. The fields are
+// those of the corpus; testdata/README.md tells what they mean.
+type corpusCase struct {
+	ID, Class, Want, Rule, Severity, Note string
+
+	Raw         string  `json:"raw_base64"`
+	Status      []int   `json:"status"`
+	MaxUpstream int     `json:"max_upstream"`
+	MaxAnswers  *int    `json:"max_answers"`
+	MustClose   bool    `json:"must_close"`
+	Body        *string `json:"upstream_body_base64"`
+	Incomplete  bool    `json:"incomplete"`
+	CanaryOK    bool    `json:"canary_ok"`
+
+	// Of answers alone.
+	Method string  `json:"method"` // of the request; empty: GET
+	Ends   bool    `json:"ends"`   // the endpoint closes behind it
+	Gets   *string `json:"body_base64"`
+	Reuse  bool    `json:"reuse"` // the connection may be used again
+}
+
+func loadCorpus(t *testing.T, file string) (cases []corpusCase) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &cases); err != nil || len(cases) == 0 {
+		t.Fatalf("%d cases: %v", len(cases), err)
+	}
+	return cases
+}
+
+func unbase64(s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// forwarder is what the corpus is tried on, with the upstream behind it.
+type forwarder struct {
+	addr     string
+	upstream *recorderUpstream
+	log      *syncBuffer // nil: it keeps no log
+	settle   func()      // waits until nothing is in flight
+}
+
+// recorderUpstream reads strictly and remembers.
+type recorderUpstream struct {
+	early bool // answers before it reads the body
+
+	mu    sync.Mutex
+	round int // of take
+	seen  []message
+	bad   []string
+}
+
+func (r *recorderUpstream) serve(c *upConn) {
+	for {
+		answered, round, at := false, 0, 0
+		m, err := strictRequest(c.br, func(m *message) {
+			r.mu.Lock()
+			round, at = r.round, len(r.seen)
+			r.seen = append(r.seen, *m)
+			r.mu.Unlock()
+			if answered = r.early; answered {
+				c.write(okAnswer(m))
+			}
+		})
+		if r.note(round, at, m, err); err != nil {
+			c.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			return
+		}
+		if !answered {
+			c.write(okAnswer(m))
+		}
+	}
+}
+
+// note completes what was noted at the head of m.
+func (r *recorderUpstream) note(round, at int, m *message, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bad, ok := err.(malformed); ok {
+		r.bad = append(r.bad, bad.what)
+	}
+	if m != nil && round == r.round && at < len(r.seen) && r.seen[at].start == m.start {
+		r.seen[at] = *m
+	}
+}
+
+func okAnswer(m *message) string {
+	body := "ok " + m.start[1]
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+	if m.start[0] == "HEAD" {
+		return head
+	}
+	return head + body
+}
+
+func (r *recorderUpstream) take() (seen []message, bad []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen, bad = r.seen, r.bad
+	r.seen, r.bad = nil, nil
+	r.round++
+	return seen, bad
+}
+
+// result is what a client got.
+type result struct {
+	answers []message
+	status  []int
+	closed  bool
+	wrong   string // the answers are not well-formed
+}
+
+// try sends a request in two parts, if split is inside it, and reads until the
+// end, or until an answer is complete and nothing more comes.
+func (f *forwarder) try(raw []byte, split int, mustClose bool) (r result, err error) {
+	nc, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		return r, err
+	}
+	defer nc.Close()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		if _, err := nc.Write(raw[:split]); err != nil || split == len(raw) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+		_, _ = nc.Write(raw[split:])
+	}()
+	method, _, _ := strings.Cut(string(raw), " ")
+	var got []byte
+	buf := make([]byte, 64<<10)
+	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
+		_ = nc.SetReadDeadline(time.Now().Add(80 * time.Millisecond))
+		n, err := nc.Read(buf)
+		got = append(got, buf[:n]...)
+		if r.closed = err != nil && !isTimeout(err); r.closed {
+			break
+		}
+		if err != nil && !mustClose && len(readAnswers(got, method).answers) > 0 {
+			break
+		}
+	}
+	closed := r.closed
+	r = readAnswers(got, method)
+	r.closed = closed
+	nc.Close()
+	<-sent
+	return r, nil
+}
+
+// readAnswers reads what a client got. All answers are taken for ones to the
+// same method.
+func readAnswers(got []byte, method string) (r result) {
+	br := bufio.NewReader(bytes.NewReader(got))
+	for {
+		if _, err := br.Peek(1); err != nil {
+			return r
+		}
+		m, err := strictAnswer(br, method)
+		if err != nil {
+			if bad, ok := err.(malformed); ok {
+				r.wrong = bad.what
+			}
+			return r
+		}
+		if status := int(m.start[1][0]-'0')*100 + int(m.start[1][1]-'0')*10 + int(m.start[1][2]-'0'); status >= 200 {
+			r.answers, r.status = append(r.answers, *m), append(r.status, status)
+		}
+	}
+}
+
+// check returns what is wrong with the forwarder's handling of a case.
+func (f *forwarder) check(c *corpusCase, split int) (wrong []string) {
+	failf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	raw := unbase64(c.Raw)
+	f.upstream.take()
+	if split > len(raw) {
+		split = len(raw)
+	}
+	r, err := f.try(raw, split, c.MustClose)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	f.settle()
+	seen, bad := f.upstream.take()
+	for _, what := range bad {
+		failf("malformed at the upstream: %s", what)
+	}
+	complete := 0
+	for _, m := range seen {
+		if m.complete {
+			complete++
+		}
+		if strings.Contains(m.start[1], "/__canary/") && !c.CanaryOK {
+			failf("split: the upstream saw %s", m.start[1])
+		}
+		for _, v := range m.values("Upgrade") {
+			if strings.Contains(strings.ToLower(v), "h2c") {
+				failf("h2c went upstream")
+			}
+		}
+	}
+	if complete > len(r.status) && !c.Incomplete {
+		failf("%d requests upstream, %d answers", complete, len(r.status))
+	}
+	if c.MaxAnswers != nil && len(r.status) > *c.MaxAnswers {
+		failf("%d answers", len(r.status))
+	}
+	if r.wrong != "" {
+		failf("the client got %s", r.wrong)
+	}
+	wrong = append(wrong, c.verdict(&r, seen, complete)...)
+	wrong = append(wrong, f.checkLog(len(r.status))...)
+	return append(wrong, f.checkVictims(c.ID)...)
+}
+
+// verdict holds what the client got to what the case wants.
+func (c *corpusCase) verdict(r *result, seen []message, complete int) (wrong []string) {
+	failf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	first := 0
+	if len(r.status) > 0 {
+		first = r.status[0]
+	}
+	if first == 0 && !r.closed {
+		failf("hang")
+	}
+	switch {
+	case c.Want == "reject" && (complete > 0 || first >= 200 && first < 400):
+		failf("accepted with %d, %d upstream", first, complete)
+	case c.Want == "reject" && first != 0 && !slices.Contains(c.Status, first):
+		failf("status %d", first)
+	case c.Want == "forward" && first != 200:
+		failf("refused with %d", first)
+	}
+	if c.Want != "reject" && complete > c.MaxUpstream {
+		failf("%d requests upstream", complete)
+	}
+	if c.Body != nil && c.Want != "reject" && first == 200 && len(seen) > 0 && seen[0].complete {
+		if want := unbase64(*c.Body); !bytes.Equal(want, seen[0].body) {
+			failf("body of %d bytes, want %d", len(seen[0].body), len(want))
+		}
+	}
+	if c.MustClose && !r.closed {
+		failf("not closed")
+	}
+	return wrong
+}
+
+// checkLog wants one JSON object per answer.
+func (f *forwarder) checkLog(answers int) (wrong []string) {
+	if f.log == nil {
+		return nil
+	}
+	var lines []string
+	for range 100 {
+		f.log.mu.Lock()
+		lines = strings.SplitAfter(f.log.b.String(), "\n")
+		f.log.mu.Unlock()
+		if lines = lines[:len(lines)-1]; len(lines) >= answers {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	for _, line := range lines {
+		if err := json.Unmarshal([]byte(line), new(map[string]any)); err != nil {
+			wrong = append(wrong, fmt.Sprintf("log line %q: %v", line, err))
+		}
+	}
+	if len(lines) < answers {
+		wrong = append(wrong, fmt.Sprintf("%d log lines, %d answers", len(lines), answers))
+	}
+	return wrong
+}
+
+// checkVictims wants two others to get their own answers.
+func (f *forwarder) checkVictims(id string) (wrong []string) {
+	for k := range 2 {
+		target := fmt.Sprintf("/victim/%s/%d", id, k)
+		r, err := f.try([]byte("GET "+target+" HTTP/1.1\r\nHost: edge.test\r\nConnection: close\r\n\r\n"), 0, true)
+		if err != nil || len(r.answers) != 1 || string(r.answers[0].body) != "ok "+target {
+			wrong = append(wrong, fmt.Sprintf("victim %d got %+v (%v)", k, r, err))
+		}
+	}
+	if f.log != nil {
+		f.settle()
+		f.log.mu.Lock()
+		f.log.b.Reset()
+		f.log.mu.Unlock()
+	}
+	return wrong
+}
+
+// newForwarder is weir in front of a strict upstream.
+func newForwarder(t *testing.T, early bool) *forwarder {
+	r := &recorderUpstream{early: early}
+	f := &forwarder{upstream: r, log: new(syncBuffer)}
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	w := newWorld(t, func(s *route.Service, o *Options) {
+		o.AccessLog = zap.New(zapcore.NewCore(encoder, f.log, zap.InfoLevel))
+		o.HeadTimeout, o.BodyTimeout = 300*time.Millisecond, 300*time.Millisecond
+	}, newUpstream(t, r.serve))
+	f.addr = w.addr
+	f.settle = func() {
+		for range 500 {
+			if w.server.Connections() == 0 && w.service.Versions[0].Pool.Endpoints()[0].InFlight() == 0 {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return f
+}
+
+// trial is one case with the place where it is split; past its end: nowhere.
+type trial struct {
+	c     *corpusCase
+	split int
+}
+
+// trials are all cases whole, and the small ones split at each offset: at a few
+// of them unless WEIR_CORPUS is full.
+func trials(cases []corpusCase) (all []trial) {
+	const small, whole = 300, 1 << 30
+	for i := range cases {
+		c := &cases[i]
+		all = append(all, trial{c, whole})
+		n := len(unbase64(c.Raw))
+		if n >= small {
+			continue
+		}
+		if os.Getenv("WEIR_CORPUS") == "full" {
+			for at := 1; at < n; at++ {
+				all = append(all, trial{c, at})
+			}
+			continue
+		}
+		h := fnv.New32()
+		_, _ = io.WriteString(h, c.ID)
+		all = append(all, trial{c, 1 + int(h.Sum32()%uint32(n-1))})
+	}
+	return all
+}
+
+// failing runs the trials, several at a time, and returns what went wrong.
+func failing(all []trial, forwarders []*forwarder) (wrong []string) {
+	next := make(chan trial)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, f := range forwarders {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for tr := range next {
+				if w := f.check(tr.c, tr.split); len(w) > 0 {
+					mu.Lock()
+					wrong = append(wrong, fmt.Sprintf("%s split at %d: %s", tr.c.ID, tr.split, strings.Join(w, "; ")))
+					mu.Unlock()
+				}
+			}
+		}()
+	}
+	for _, tr := range all {
+		next <- tr
+	}
+	close(next)
+	wg.Wait()
+	return wrong
+}
+
+func TestCorpus_HostileRequestsAreReadInOneWayOrRefused(t *testing.T) {
+	all := trials(loadCorpus(t, "testdata/h1.json"))
+	for _, early := range []bool{false, true} {
+		t.Run(fmt.Sprintf("early %v", early), func(t *testing.T) {
+			var forwarders []*forwarder
+			for range 16 {
+				forwarders = append(forwarders, newForwarder(t, early))
+			}
+			for _, w := range failing(all, forwarders) {
+				t.Error(w)
+			}
+			t.Logf("%d trials", len(all))
+		})
+	}
+}
+
+// TestCorpus_FindsABrokenForwarder is the positive control: a forwarder that
+// believes Content-Length alone, and passes bytes as they came.
+func TestCorpus_FindsABrokenForwarder(t *testing.T) {
+	var cases []trial
+	for _, tr := range trials(loadCorpus(t, "testdata/h1.json")) {
+		if tr.c.Class == "cl-te" && tr.split > 300 {
+			cases = append(cases, tr)
+		}
+	}
+	r := new(recorderUpstream)
+	u := newUpstream(t, r.serve)
+	front := newUpstream(t, func(c *upConn) { brokenForward(c, u.ln.Addr().String()) })
+	f := &forwarder{addr: front.ln.Addr().String(), upstream: r, settle: func() { time.Sleep(5 * time.Millisecond) }}
+	wrong := failing(cases, []*forwarder{f})
+	found := strings.Join(wrong, "\n")
+	if n := strings.Count(found, "malformed at the upstream"); n < len(cases)/2 {
+		t.Errorf("a broken forwarder fails in %d of %d cases:\n%s", n, len(cases), found)
+	}
+}
+
+// brokenForward passes a head and Content-Length bytes on, and what comes back.
+func brokenForward(c *upConn, upstream string) {
+	_ = c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	head := c.head()
+	nc, err := net.Dial("tcp", upstream)
+	if head == "" || err != nil {
+		return
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	length := 0
+	for _, line := range strings.Split(head, "\r\n") {
+		_, _ = fmt.Sscanf(line, "Content-Length: %d", &length)
+	}
+	body := make([]byte, min(max(length, 0), 1<<20))
+	n, _ := io.ReadFull(c.br, body)
+	_, _ = io.WriteString(nc, head+string(body[:n]))
+	_, _ = io.Copy(c.Conn, nc)
+}
+
+// The corpus may lie beside the checkout too. Then both are the same.
+func TestCorpus_IsTheSharedOne(t *testing.T) {
+	shared, err := os.ReadFile("../../shared/corpus/h1.json")
+	if err != nil {
+		return
+	}
+	own, err := os.ReadFile("testdata/h1.json")
+	if err != nil || !bytes.Equal(shared, own) {
+		t.Errorf("testdata/h1.json differs from the shared one (%v)", err)
+	}
+}
