@@ -48,9 +48,7 @@ func (c *Controller) retain() {
 	for t := range c.targets {
 		if _, ok := targets[t]; !ok {
 			delete(c.failing, t)
-			if endpoints[t] {
-				c.opts.Endpoints.Endpoint(t.Service, t.Version, t.Address).SetUp(true)
-			}
+			c.opts.Endpoints.Endpoint(t.Service, t.Version, t.Address).SetUp(true)
 		}
 	}
 	c.targets = targets

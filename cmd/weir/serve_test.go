@@ -24,10 +24,7 @@ func leavesNothing(t *testing.T) {
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, before,
 			// It ends within ten seconds of its server's end.
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-			// etcd's storage keeps these for the life of the process.
-			goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"),
-			goleak.IgnoreAnyFunction("go.etcd.io/etcd/pkg/v3/logutil.(*MergeLogger).outputLoop"))
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 	})
 }
 
