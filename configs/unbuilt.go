@@ -56,7 +56,6 @@ func UnbuiltNode(n *Node) Problems {
 func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
-	r.unbuilt("protocol", s.Protocol == "h2c" || s.Protocol == "h2", "protocol "+s.Protocol)
 	r.unbuilt("retry", s.Retry != nil, "retries")
 	r.unbuilt("shield", s.Shield, "shield")
 	r.unbuilt("fallback", s.Fallback != nil, "fallback")

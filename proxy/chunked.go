@@ -173,7 +173,7 @@ func appendLastChunk(dst, trailers []byte) []byte {
 // (RFC 9110 section 6.5.1); a receiver that merges trailers into the head would
 // otherwise get what the gate never saw.
 func mayTrail(f *field) bool {
-	if f.kind != fieldOther || protected(f.name) {
+	if f.kind != fieldOther && f.kind != fieldGRPCStatus || protected(f.name) {
 		return false
 	}
 	for _, prefix := range []string{"content-", "if-", "x-forwarded-", "proxy-"} {

@@ -29,6 +29,7 @@ type clientConn struct {
 	port    []byte     // local port as text
 	trusted bool       // peer is a trusted proxy
 	secure  bool       // TLS
+	h2      bool       // a stream of HTTP/2
 	shard   uint32
 
 	server *Server
@@ -242,6 +243,9 @@ func (c *clientConn) send(p []byte) error {
 // sending looks the same, and is treated like one that left, as nginx and
 // net/http do.
 func (c *clientConn) gone() bool {
+	if s, ok := c.Conn.(*stream); ok {
+		return s.gone()
+	}
 	gone := false
 	if raw := rawOf(c.Conn); raw != nil {
 		_ = raw.Control(func(fd uintptr) { gone = hungUp(fd) })

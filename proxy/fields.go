@@ -20,6 +20,7 @@ const (
 	fieldForwardedFor
 	fieldForwarded // X-Forwarded-Proto, -Host, -Port
 	fieldCacheControl
+	fieldGRPCStatus
 )
 
 // field is one header field. Both slices point into the head it was read from.
@@ -53,6 +54,8 @@ func classify(name []byte) fieldKind {
 			return fieldHop
 		}
 		return kindIf(name, "connection", fieldConnection)
+	case 11:
+		return kindIf(name, "grpc-status", fieldGRPCStatus)
 	case 13:
 		return kindIf(name, "cache-control", fieldCacheControl)
 	case 14:

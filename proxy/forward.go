@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
@@ -33,6 +34,10 @@ func (x *exchange) welcome() bool {
 		return true
 	}
 	x.conn.body = newPace(x.startedAt, x.bodyIdle(), &x.h.options)
+	if x.service.Protocol != route.HTTP1 {
+		// A call may be silent in one direction for as long as the other is not.
+		x.conn.body.idle, x.conn.body.rate = unbounded, 0
+	}
 	if x.head.expect && x.head.minor == 1 && x.conn.r == x.conn.w && x.conn.send(continueLine) != nil {
 		x.broken = true
 		return false
@@ -56,6 +61,9 @@ var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 func (x *exchange) receive() bool {
 	if x.read || x.head.length > smallBody {
 		return true
+	}
+	if x.head.length < 0 && x.conn.h2 {
+		return true // a read of HTTP/2 cannot be tried for a while
 	}
 	if x.head.length < 0 {
 		return x.receiveChunks()
@@ -134,7 +142,7 @@ func (x *exchange) forward() {
 		reason, _ = x.try(true)
 	}
 	if reason != stats.None {
-		x.failed(reason)
+		x.failed(x.because(reason))
 		return
 	}
 	x.respond()
@@ -181,6 +189,10 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 // first: if its endpoint has closed it, a request that must not be sent twice
 // would be lost; if bytes wait in it, they would pass for this request's answer.
 func (x *exchange) connect() stats.Reason {
+	if x.service.Protocol != route.HTTP1 {
+		x.up = x.endpoint.Adopt(x.h.bridges.open(x.service, x.endpoint.Address))
+		return stats.None
+	}
 	for {
 		up, err := x.endpoint.Acquire(x.service.ConnectTimeout)
 		if err != nil {

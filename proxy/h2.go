@@ -57,6 +57,7 @@ func newH2Server(s *Server) *h2Server {
 		Handler:        http.HandlerFunc(s.handler.serveStream),
 		Protocols:      protocols,
 		IdleTimeout:    s.options.KeepAlive,
+		WriteTimeout:   s.options.BodyTimeout, // of a stream, which moves it on
 		MaxHeaderBytes: s.options.MaxHead,
 		ErrorLog:       errorLog,
 		ConnState:      h.changed,

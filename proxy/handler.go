@@ -30,6 +30,7 @@ type Handler struct {
 	rejections [rejections]atomic.Uint64
 	exchanges  sync.Pool // of *exchange
 	buffers    sync.Pool // of *[uploadBuffer]byte
+	bridges    bridges
 }
 
 // NewHandler returns a Handler that loads its table from tables at each
@@ -37,6 +38,7 @@ type Handler struct {
 func NewHandler(tables *atomic.Pointer[route.Table], opts Options, log *zap.Logger) *Handler {
 	h := &Handler{tables: tables, options: opts.withDefaults(), log: log, base: time.Now()}
 	h.exchanges.New = func() any { return newExchange(h) }
+	h.bridges = newBridges()
 	h.buffers.New = func() any { return new([uploadBuffer]byte) }
 	return h
 }

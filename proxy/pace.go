@@ -2,6 +2,9 @@ package proxy
 
 import "time"
 
+// unbounded is a silence that nobody minds.
+const unbounded = int64(1) << 60
+
 // pace holds one direction of one message to its longest silence and to its
 // minimum rate. Times are in nanoseconds since the handler's base.
 type pace struct {

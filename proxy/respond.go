@@ -72,7 +72,7 @@ func (x *exchange) sendSmall(n int) {
 	x.releaseUpstream()
 	x.bytes = int64(n)
 	if x.flush() {
-		x.record(stats.Outcome{Status: x.status})
+		x.record(x.outcome(nil))
 	}
 }
 
@@ -115,7 +115,7 @@ func (x *exchange) stream() {
 		}
 	}
 	x.releaseUpstream()
-	x.record(stats.Outcome{Status: x.status})
+	x.record(x.outcome(chunks.trailers))
 }
 
 // appendChunks decodes what is buffered and codes it again.

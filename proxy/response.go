@@ -22,6 +22,8 @@ type responseFacts struct {
 	declared int64 // Content-Length, whatever the body; -1: none
 	close    bool  // the connection cannot be used again
 	shared   bool  // Cache-Control lets shared caches keep the answer
+
+	grpcStatus int // -1: none
 }
 
 // Lengths of a body that no Content-Length declares.
@@ -53,7 +55,7 @@ func headEnd(b []byte, from int) (n int, ok bool) {
 // parse reads a response head to a request of the given kind. It reports false
 // for what is no HTTP/1 or could be read in two ways.
 func (h *responseHead) parse(head []byte, toHead bool) bool {
-	h.responseFacts, h.n = responseFacts{length: lengthToEnd, declared: -1}, 0
+	h.responseFacts, h.n = responseFacts{length: lengthToEnd, declared: -1, grpcStatus: -1}, 0
 	end := bytes.Index(head, crlf)
 	if end < 0 || !h.parseStatusLine(head[:end]) {
 		return false
@@ -84,6 +86,8 @@ func (h *responseHead) parse(head []byte, toHead bool) bool {
 				return false
 			}
 			chunked = true
+		case fieldGRPCStatus:
+			h.grpcStatus = grpcCode(f.value)
 		case fieldCacheControl:
 			h.shared = h.shared || isShared(f.value)
 		}

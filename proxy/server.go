@@ -96,6 +96,7 @@ func (s *Server) Close() {
 		c.kill()
 	}
 	s.h2.close()
+	s.handler.bridges.close()
 }
 
 // admit makes a client connection of nc, or closes it at the limit.

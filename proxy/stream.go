@@ -23,6 +23,8 @@ type stream struct {
 	control *http.ResponseController
 
 	request []byte       // the head as HTTP/1.1
+	grpc    bool         // a call of gRPC
+	writeBy time.Time    // when the stream's write deadline passes
 	chunked bool         // the request has a body of unknown length
 	sent    bool         // the request's body was read to its end
 	answer  responseHead // the head being answered with
@@ -44,8 +46,10 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	hc := r.Context().Value(h2ConnKey{}).(*h2Conn)
 	hc.streams.Add(1)
 	s := &stream{w: w, r: r, control: http.NewResponseController(w)}
+	s.writeBy = time.Now().Add(hc.server.options.BodyTimeout) // net/http sets it
+	s.grpc = isGRPC(r.Header.Get("Content-Type"))
 	s.client = clientConn{
-		Conn: s, server: hc.server, shard: hc.shard,
+		Conn: s, h2: true, server: hc.server, shard: hc.shard,
 		peer: hc.peer, address: hc.address, port: hc.port, trusted: hc.trusted, secure: hc.secure,
 	}
 	defer s.client.giveBack()
@@ -212,7 +216,7 @@ func (s *stream) writeHead() {
 			header[name] = append(header[name], string(f.value))
 		}
 	}
-	if a.declared >= 0 {
+	if a.declared >= 0 && !s.grpc {
 		header["Content-Length"] = []string{strconv.FormatInt(a.declared, 10)}
 	}
 	if a.status >= 200 {
@@ -223,6 +227,14 @@ func (s *stream) writeHead() {
 		if a.length == 0 {
 			s.state = streamDone
 		}
+	}
+	if word := header["X-Weir-Reason"]; s.grpc && word != nil {
+		// An answer of weir's own, as a gRPC client wants to hear it.
+		clear(header)
+		header["Content-Type"] = []string{"application/grpc"}
+		header["Grpc-Status"] = []string{strconv.Itoa(grpcOf(a.status))}
+		header["Grpc-Message"], header["X-Weir-Reason"] = word, word
+		s.state, a.status = streamDone, http.StatusOK
 	}
 	s.w.WriteHeader(a.status)
 }
@@ -241,21 +253,10 @@ func (s *stream) writeBody(b []byte) error {
 	return err
 }
 
-// writeChunks passes the data on. The last chunk and its trailers come in one
-// piece.
+// writeChunks passes the data on, and the trailers after it.
 func (s *stream) writeChunks(b []byte) error {
 	for len(b) > 0 {
-		if s.chunks.state == trailerStart {
-			s.writeTrailers(b)
-			s.state = streamDone
-			return nil
-		}
-		// Bytewise outside of data, to see where the trailers begin.
-		n := len(b)
-		if s.chunks.state != chunkData {
-			n = 1
-		}
-		data, n := s.chunks.next(b[:n])
+		data, n := s.chunks.next(b)
 		b = b[n:]
 		if s.chunks.broken() {
 			return errChunks
@@ -265,6 +266,10 @@ func (s *stream) writeChunks(b []byte) error {
 				return err
 			}
 		}
+	}
+	if s.chunks.done() {
+		s.writeTrailers(s.chunks.trailers)
+		s.state = streamDone
 	}
 	return nil
 }
@@ -296,8 +301,21 @@ func (s *stream) SetDeadline(t time.Time) error {
 	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
 
-// SetReadDeadline bounds reads of the request's body.
-func (s *stream) SetReadDeadline(t time.Time) error { return s.control.SetReadDeadline(t) }
+// SetReadDeadline bounds reads of the request's body. Past it they fail for good.
+func (s *stream) SetReadDeadline(t time.Time) error {
+	if time.Until(t) > 24*time.Hour {
+		return nil // there is none yet
+	}
+	return s.control.SetReadDeadline(t)
+}
 
-// SetWriteDeadline bounds writes of the answer; past it the stream is reset.
-func (s *stream) SetWriteDeadline(t time.Time) error { return s.control.SetWriteDeadline(t) }
+// SetWriteDeadline bounds writes of the answer. Past it the stream is reset.
+// About the time that is set already will do: every change is a message to
+// another goroutine.
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	if slack := s.client.server.options.BodyTimeout / 4; t.After(s.writeBy.Add(-slack)) && t.Before(s.writeBy.Add(slack)) {
+		return nil
+	}
+	s.writeBy = t
+	return s.control.SetWriteDeadline(t)
+}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,17 @@ func (e *Endpoint) Acquire(connectTimeout time.Duration) (*Conn, error) {
 	}
 	c.Reader = e.client.AcquireReader(c)
 	return c, nil
+}
+
+// Adopt makes a Conn of a connection that was opened elsewhere. The caller owns
+// it as it does one from Acquire, but it is used once: Release closes it too.
+func (e *Endpoint) Adopt(nc net.Conn) *Conn {
+	c := newConn(nc)
+	c.endpoint = e
+	c.release = func() { _ = nc.Close() }
+	c.discard = c.release
+	c.Reader = e.client.AcquireReader(c)
+	return c
 }
 
 // CloseIdle closes the idle connections. After one of them turned out to be
