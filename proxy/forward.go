@@ -75,7 +75,7 @@ func (x *exchange) receive() bool {
 
 // lull is how long a chunked body may pause before its request goes to an
 // endpoint unfinished.
-const lull = 5 * time.Millisecond
+const lull = 10 * time.Millisecond
 
 // receiveChunks reads a chunked body as long as it comes without a pause, up to
 // smallBody of it. One that is broken there was never begun, and one that is
@@ -96,6 +96,8 @@ func (x *exchange) receiveChunks() bool {
 		switch {
 		case err == io.EOF:
 			return x.received(nil)
+		case isTimeout(err) && x.conn.unread():
+			x.conn.body.until = x.h.Now() + int64(lull) // it was weir that paused
 		case isTimeout(err):
 			return true // the upload goes on from here
 		case err != nil:
