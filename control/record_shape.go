@@ -1,7 +1,6 @@
 package control
 
 import (
-	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -79,25 +78,4 @@ func (s *shape) row(row *replay.Row, cells []uint32) {
 	for i := range s.quantiles {
 		row.Slow[i] = bad(cellMeasures + 2*(len(s.limits)+i))
 	}
-}
-
-// cellOf is the cell that a condition counts, 0 if none does.
-func (s *shape) cellOf(c analysis.Condition) int {
-	switch {
-	case c.Metric == analysis.ErrorRate:
-		return cellErrors
-	case c.Metric == analysis.ClientErrorRate:
-		return cellClientErrors
-	case c.Metric != analysis.LatencyQuantile:
-		return 0
-	case !c.Relative():
-		if i := slices.Index(s.limits, c.Latency); i >= 0 {
-			return cellMeasures + 2*i
-		}
-	default:
-		if i := slices.Index(s.quantiles, c.Percentile); i >= 0 {
-			return cellMeasures + 2*(len(s.limits)+i)
-		}
-	}
-	return 0
 }

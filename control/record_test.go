@@ -81,18 +81,25 @@ func TestRecording_IsFineWhereItIsNewAndCoarseWhereItIsOld(t *testing.T) {
 	}
 	rec := r.recording("n1", "shop-1", r.next)
 	var ends []time.Duration
-	stable, last := uint32(0), time.Duration(0)
-	rec.each(func(end time.Duration, cells []uint32) {
+	stable, last := uint64(0), time.Duration(0)
+	for row := range rec.Rows {
+		if row.Version == "green" {
+			if row.Errors.All != 0 || row.T != last {
+				t.Fatalf("%+v", row)
+			}
+			continue
+		}
+		end := row.T
 		if end <= last {
 			t.Fatalf("%s after %s", end, last)
 		}
-		if want := uint32((end - max(last, 20*time.Second)) / stats.TickLength * 10); cells[0] != want {
-			t.Fatalf("the row to %s has %d requests, want %d", end, cells[0], want)
+		if want := uint64((end - max(last, 20*time.Second)) / stats.TickLength * 10); row.Requests != want {
+			t.Fatalf("the row to %s has %d requests, want %d", end, row.Requests, want)
 		}
 		last = end
 		ends = append(ends, end)
-		stable += cells[0]
-	})
+		stable += row.Requests
+	}
 	// Three hundreds would reach back to 200; tens begin where five of them fit.
 	if last != ticks*stats.TickLength || stable != (ticks-200)*10 {
 		t.Fatalf("%d requests in rows to %v", stable, ends)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -18,15 +19,20 @@ import (
 // by minute. It does not change, and lives as long as the process: a node keeps
 // those of the rollouts in force and of the last 50 that ended.
 type Recording struct {
-	Node, Rollout string
-	From          string   // stable
-	Candidates    []string // all that were on trial
-	Evidence      []Evidence
+	Rollout    string
+	From       string   // stable
+	Candidates []string // all that were on trial
+	Header     replay.Header
+	Rows       iter.Seq[*replay.Row] // in the order of time; a row stands until the next
+	Evidence   []Evidence
+}
 
-	shape  shape
-	policy analysis.Policy
-	marks  []replay.Mark
-	spans  []span
+// kept are the rows of a Recording in a small space.
+type kept struct {
+	shape    shape
+	node     string
+	versions []string
+	spans    []span
 }
 
 // span are rows of one length that follow each other.
@@ -36,20 +42,48 @@ type span struct {
 	rows  []uint32 // one after the other
 }
 
-// recording copies what is known by tick, the ticks that are not final as they
-// stand.
+// recording copies what is known by tick.
 func (r *record) recording(node, id string, tick uint32) *Recording {
-	out := &Recording{
-		Node: node, Rollout: id, From: r.versions[0], Candidates: r.versions[1:], Evidence: r.evidence.copy(),
-		shape: r.shape, policy: r.policy, marks: slices.Clone(r.marks),
+	k := &kept{shape: r.shape, node: node, versions: r.versions, spans: append(r.final(), r.open(tick))}
+	return &Recording{
+		Rollout: id, From: r.versions[0], Candidates: r.versions[1:],
+		Header: r.header(node, id, k.spans[0].begin), Rows: k.rows, Evidence: r.evidence.copy(),
 	}
-	at := func(tick int) time.Duration { return r.began + time.Duration(tick)*stats.TickLength }
-	// Each layer serves from its oldest row up to where a finer one begins.
+}
+
+// header says what the rows are.
+func (r *record) header(node, id string, begin time.Duration) replay.Header {
+	h := replay.Header{
+		Notes:  []string{fmt.Sprintf("rollout %s, %s to %s, counted by node %s", id, r.versions[0], strings.Join(r.versions[1:], " and "), node)},
+		Limits: r.shape.limits, Quantiles: r.shape.quantiles, Unique: r.policy.Keyed, Node: r.policy.LiveNodes > 1, Marks: slices.Clone(r.marks),
+	}
+	for _, rule := range r.policy.Rules {
+		h.Client = h.Client || rule.Condition.Metric == analysis.ClientErrorRate
+	}
+	if begin > 0 {
+		h.Notes = append(h.Notes, fmt.Sprintf("counts before %s are not kept", begin))
+	}
+	if h.Node {
+		h.Marks = append(h.Marks, replay.Mark{Kind: replay.MarkNodes, N: r.policy.LiveNodes})
+	}
+	if r.policy.Candidates > 1 {
+		h.Marks = append(h.Marks, replay.Mark{Kind: replay.MarkCandidates, N: r.policy.Candidates})
+	}
+	return h
+}
+
+// at is the trial time at the start of a tick, counted from the first.
+func (r *record) at(tick int) time.Duration {
+	return r.began + time.Duration(tick)*stats.TickLength
+}
+
+// final are the rows that will not change. Each layer serves from its oldest row
+// up to where a finer one begins.
+func (r *record) final() []span {
+	var spans []span
 	var from [len(r.layers)]int // in ticks
-	end := int(r.next - r.first)
 	for i := range r.layers {
-		l := &r.layers[i]
-		from[i] = l.oldest() * l.ticks
+		from[i] = r.layers[i].oldest() * r.layers[i].ticks
 		if i+1 < len(r.layers) {
 			coarse := r.layers[i+1].ticks
 			from[i] = (from[i] + coarse - 1) / coarse * coarse
@@ -57,71 +91,56 @@ func (r *record) recording(node, id string, tick uint32) *Recording {
 	}
 	for i := len(r.layers) - 1; i >= 0; i-- {
 		l := &r.layers[i]
-		to := end
+		to := int(r.next - r.first)
 		if i > 0 {
 			to = from[i-1]
 		}
-		s := span{begin: at(from[i]), step: time.Duration(l.ticks) * stats.TickLength}
+		s := span{begin: r.at(from[i]), step: time.Duration(l.ticks) * stats.TickLength}
 		for k := from[i] / l.ticks; k < min(to/l.ticks, l.count); k++ {
 			s.rows = append(s.rows, l.row(k)...)
 		}
-		out.spans = append(out.spans, s)
+		spans = append(spans, s)
 	}
-	open := span{begin: at(end), step: stats.TickLength}
-	for next := max(r.next, tick-min(tick, finalTicks)); next < tick && (r.until == 0 || next < r.until); next++ {
-		if next == max(r.next, tick-min(tick, finalTicks)) {
-			open.begin = at(int(next - r.first))
-		}
-		r.read(next, tick-next-1)
-		open.rows = append(open.rows, r.cells...)
-	}
-	out.spans = append(out.spans, open)
-	return out
+	return spans
 }
 
-// each calls f with every row in the order of time.
-func (r *Recording) each(f func(end time.Duration, cells []uint32)) {
-	stride := r.shape.width() * (1 + len(r.Candidates))
-	for _, s := range r.spans {
-		for i := 0; (i+1)*stride <= len(s.rows); i++ {
-			f(s.begin+time.Duration(i+1)*s.step, s.rows[i*stride:(i+1)*stride])
+// open are the ticks that are not final, as they stand.
+func (r *record) open(tick uint32) span {
+	first := max(r.next, tick-min(tick, finalTicks))
+	s := span{begin: r.at(int(first - r.first)), step: stats.TickLength}
+	for next := first; next < tick && (r.until == 0 || next < r.until); next++ {
+		r.read(next, tick-next-1)
+		s.rows = append(s.rows, r.cells...)
+	}
+	return s
+}
+
+// rows yields all rows, those of one time together.
+func (k *kept) rows(yield func(*replay.Row) bool) {
+	width := k.shape.width()
+	row := replay.Row{Node: k.node}
+	for _, s := range k.spans {
+		row.T = s.begin
+		for cells := s.rows; len(cells) > 0; {
+			row.T += s.step
+			for _, row.Version = range k.versions {
+				k.shape.row(&row, cells)
+				if !yield(&row) {
+					return
+				}
+				cells = cells[width:]
+			}
 		}
 	}
 }
 
 // WriteCSV writes the recording in the form that a replay reads.
 func (r *Recording) WriteCSV(out io.Writer) error {
-	width, fleet := r.shape.width(), r.policy.LiveNodes > 1
-	header := replay.Header{
-		Notes:  []string{fmt.Sprintf("rollout %s, %s to %s, counted by node %s", r.Rollout, r.From, strings.Join(r.Candidates, " and "), r.Node)},
-		Limits: r.shape.limits, Quantiles: r.shape.quantiles, Client: r.counts(analysis.ClientErrorRate),
-		Unique: r.policy.Keyed, Node: fleet, Marks: slices.Clone(r.marks),
+	w := replay.NewWriter(out, r.Header)
+	for row := range r.Rows {
+		w.Row(row)
 	}
-	if began := r.spans[0].begin; began > 0 {
-		header.Notes = append(header.Notes, fmt.Sprintf("counts before %s are not kept", began))
-	}
-	if fleet {
-		header.Marks = append(header.Marks, replay.Mark{Kind: replay.MarkNodes, N: r.policy.LiveNodes})
-	}
-	if r.policy.Candidates > 1 {
-		header.Marks = append(header.Marks, replay.Mark{Kind: replay.MarkCandidates, N: r.policy.Candidates})
-	}
-	w := replay.NewWriter(out, header)
-	versions := append([]string{r.From}, r.Candidates...)
-	row := replay.Row{Node: r.Node}
-	r.each(func(end time.Duration, cells []uint32) {
-		for i, version := range versions {
-			row.T, row.Version = end, version
-			r.shape.row(&row, cells[i*width:])
-			w.Row(&row)
-		}
-	})
 	return w.Flush()
-}
-
-// counts reports whether a rule is about the metric.
-func (r *Recording) counts(m analysis.Metric) bool {
-	return slices.ContainsFunc(r.policy.Rules, func(rule analysis.Rule) bool { return rule.Condition.Metric == m })
 }
 
 // Tally are requests and the bad ones among them.
@@ -131,20 +150,51 @@ type Tally struct{ Requests, Bad uint64 }
 // condition sees it: errors, or requests slower than its limit. It is false for
 // a condition that is not counted so, or a version that was not on trial.
 func (r *Recording) Around(condition analysis.Condition, candidate string, at, back time.Duration) (stable, tried Tally, ok bool) {
-	width, cell, side := r.shape.width(), r.shape.cellOf(condition), 1+slices.Index(r.Candidates, candidate)
-	if cell == 0 || side == 0 {
+	bad := r.bad(condition)
+	if bad == nil || !slices.Contains(r.Candidates, candidate) {
 		return Tally{}, Tally{}, false
 	}
-	r.each(func(end time.Duration, cells []uint32) {
-		if end <= at-back || end > at {
-			return
+	for row := range r.Rows {
+		if row.T <= at-back || row.T > at {
+			continue
 		}
-		stable.Requests += uint64(cells[0])
-		stable.Bad += uint64(cells[cell])
-		tried.Requests += uint64(cells[side*width])
-		tried.Bad += uint64(cells[side*width+cell])
-	})
+		switch row.Version {
+		case r.From:
+			stable.add(row.Requests, bad(row).All)
+		case candidate:
+			tried.add(row.Requests, bad(row).All)
+		}
+	}
 	return stable, tried, true
+}
+
+// Rate is the share of bad requests, 0 without requests.
+func (t Tally) Rate() float64 {
+	if t.Requests == 0 {
+		return 0
+	}
+	return float64(t.Bad) / float64(t.Requests)
+}
+
+func (t *Tally) add(requests, bad uint64) {
+	t.Requests += requests
+	t.Bad += bad
+}
+
+// bad is what a condition counts of a row, or nil.
+func (r *Recording) bad(c analysis.Condition) func(*replay.Row) replay.Bad {
+	limit, quantile := slices.Index(r.Header.Limits, c.Latency), slices.Index(r.Header.Quantiles, c.Percentile)
+	switch {
+	case c.Metric == analysis.ErrorRate:
+		return func(row *replay.Row) replay.Bad { return row.Errors }
+	case c.Metric == analysis.ClientErrorRate:
+		return func(row *replay.Row) replay.Bad { return row.ClientErrors }
+	case c.Metric == analysis.LatencyQuantile && limit >= 0:
+		return func(row *replay.Row) replay.Bad { return row.Over[limit] }
+	case c.Metric == analysis.LatencyQuantile && c.Relative() && quantile >= 0:
+		return func(row *replay.Row) replay.Bad { return row.Slow[quantile] }
+	}
+	return nil
 }
 
 // Recording returns what this node counted of a rollout, or nil if it keeps

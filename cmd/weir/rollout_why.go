@@ -14,7 +14,8 @@ import (
 )
 
 func (c *cli) newRolloutWhyCommand() *cobra.Command {
-	return &cobra.Command{
+	var export string
+	cmd := &cobra.Command{
 		Use:   "why ID|SERVICE",
 		Short: "Explain what a rollout did, with the numbers",
 		Long: `why says what happened to a rollout, when, and by whom, and gives for each rule
@@ -24,9 +25,16 @@ can be recomputed.
 A rule is a limit plus a patience. A blatant break acts as soon as it is proven:
 evidence grows while the candidate breaks the limit and stable does not, and acts
 at its threshold. A marginal break acts after the patience, if the rate over it is
-above the limit by more than luck. If stable breaks the same rule, weir holds.`,
+above the limit by more than luck. If stable breaks the same rule, weir holds.
+
+--export writes what the node counted of both versions, so that ` + "`weir replay`" + ` can
+judge it by other rules: the last two minutes by tick of 100 ms, the last six hours
+by second, the last week by minute. A node keeps the counts and the evidence over
+time of the rollouts in force and of the last 50 that ended, in memory: a restart
+loses them.`,
 		Example: `  weir rollout why shop
-  weir rollout why shop -o json | jq .decision`,
+  weir rollout why shop -o json | jq .decision
+  weir rollout why shop --export counts.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
@@ -37,6 +45,9 @@ above the limit by more than luck. If stable breaks the same rule, weir holds.`,
 			if err != nil {
 				return err
 			}
+			if export != "" {
+				return c.export(cmd.Context(), client, r.ID, export)
+			}
 			var why api.Why
 			a, err := client.get(cmd.Context(), rolloutPath(r.ID)+"/why", &why)
 			if err != nil {
@@ -45,6 +56,8 @@ above the limit by more than luck. If stable breaks the same rule, weir holds.`,
 			return c.print(a, func(w io.Writer) error { return writeWhy(w, &why) })
 		},
 	}
+	cmd.Flags().StringVar(&export, "export", "", "write the recorded counts to this file instead, - for the standard output")
+	return cmd
 }
 
 // writeWhy is what a person on call reads: first what happened, then the
@@ -60,12 +73,18 @@ func writeWhy(w io.Writer, why *api.Why) error {
 		if err := writeDecision(w, r, d, conditionOf(why.Rules, d.Rule)); err != nil {
 			return err
 		}
+		if why.Around != nil && ended(r) {
+			fmt.Fprintln(w, "  "+aroundText(r, why.Around))
+		}
 	}
 	if len(why.Rules) > 0 {
 		fmt.Fprintln(w, "\nRULES")
 		if err := writeRules(w, r, why.Rules); err != nil {
 			return err
 		}
+	}
+	if err := writeEvidence(w, why.Evidence); err != nil {
+		return err
 	}
 	for _, cut := range why.Cuts {
 		fmt.Fprintf(w, "\nCUT\n  %s  node %s took %s to 0 ahead of the shared state, by %s\n", clock(cut.At), cut.Node, cut.Version, cut.Actor)

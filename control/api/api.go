@@ -24,6 +24,8 @@ type Controller interface {
 	// Do carries out a command. A *control.Error means that nothing changed and
 	// a person can mend it.
 	Do(ctx context.Context, cmd control.Command) (control.Reply, error)
+	// Recording is what the node counted of a rollout; nil: it keeps nothing of it.
+	Recording(ctx context.Context, id string) (*control.Recording, error)
 	// Subscribe delivers events until cancel is called.
 	Subscribe(buffer int) (events <-chan control.Event, cancel func())
 	// Applied waits until every live node has applied a revision.
@@ -60,6 +62,7 @@ func New(o Options) http.Handler {
 	a.registerServices()
 	a.registerWeights()
 	a.registerRollouts()
+	a.registerCounts()
 	a.registerFleet()
 	a.registerLater()
 	a.registerEvents()

@@ -78,6 +78,7 @@ GET /v1/rollouts
 POST /v1/rollouts
 GET /v1/rollouts/{id}
 GET /v1/rollouts/{id}/why
+GET /v1/rollouts/{id}/counts
 POST /v1/rollouts/{id}/abort
 POST /v1/rollouts/{id}/approve
 POST /v1/rollouts/{id}/pause

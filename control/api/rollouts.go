@@ -133,12 +133,16 @@ type why struct {
 	Body Why
 }
 
-func (a *API) whyRollout(_ context.Context, in *RolloutID) (*why, error) {
+func (a *API) whyRollout(ctx context.Context, in *RolloutID) (*why, error) {
 	v, err := a.rollout(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &why{ETag: etag(v.ModRevision), Body: whyOf(v)}, nil
+	recording, err := a.Control.Recording(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &why{ETag: etag(v.ModRevision), Body: whyOf(v, recording)}, nil
 }
 
 type act struct {

@@ -15,22 +15,26 @@ type Why struct {
 	Rollout  Rollout      `json:"rollout"`
 	Decision *Decision    `json:"decision,omitempty" doc:"What decided it; absent while nothing has"`
 	Rules    []Rule       `json:"rules" doc:"The deciding rule first"`
+	Evidence []Evidence   `json:"evidence" doc:"How the evidence of each counted rule went; empty: this node kept nothing"`
+	Around   *Around      `json:"around,omitempty" doc:"What both versions did in the ten seconds up to the decision, by its rule"`
 	Cuts     []Cut        `json:"cuts"`
 	History  []Transition `json:"history" doc:"Oldest first"`
 	Actor    string       `json:"actor" doc:"Who made the last change: a person, or weir"`
 	Revision int64        `json:"revision" doc:"Of the rollout's state"`
 }
 
-func whyOf(v *control.RolloutView) Why {
+func whyOf(v *control.RolloutView, recording *control.Recording) Why {
 	w := Why{
 		Rollout:  summaryOf(v),
 		Rules:    rulesOf(v.Rules),
+		Evidence: evidenceOf(recording),
 		Cuts:     cutsOf(v.Cuts),
 		History:  historyOf(v.State.History),
 		Actor:    actorWeir,
 		Revision: v.ModRevision,
 	}
 	w.Decision = w.Rollout.Decision
+	w.Around = aroundOf(recording, v.State.To, w.Decision)
 	if n := len(w.History); n > 0 {
 		w.Actor = w.History[n-1].Actor
 	}

@@ -26,6 +26,8 @@ type Controller struct {
 	Fault error
 	// Lag is what Applied returns.
 	Lag error
+	// Recordings are what Recording returns, by rollout.
+	Recordings map[string]*control.Recording
 
 	mu          sync.Mutex
 	view        *control.View
@@ -51,6 +53,11 @@ func (c *Controller) View() *control.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.view
+}
+
+// Recording returns what a test put there.
+func (c *Controller) Recording(_ context.Context, id string) (*control.Recording, error) {
+	return c.Recordings[id], nil
 }
 
 // Commands are all that Do was asked for, oldest first.
