@@ -30,6 +30,8 @@ type perRequest struct {
 	up     *upstream.Conn
 	upload *upload // nil: the body is small and in exchange.body
 
+	upgrade []byte // the protocol to change to; nil: none
+
 	close   bool // the client connection ends after this answer
 	read    bool // the request body was read to its end
 	started bool // bytes of the final answer went to the client
@@ -46,6 +48,7 @@ type perRequest struct {
 func newExchange(h *Handler) *exchange {
 	x := new(exchange)
 	x.h, x.match.Header, x.cookie = h, x.head.field, x.head.cookie
+	x.head.limit = h.options.MaxFields
 	return x
 }
 

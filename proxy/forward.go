@@ -147,6 +147,10 @@ func (x *exchange) forward() {
 		x.failed(x.because(reason))
 		return
 	}
+	if x.resp.status == 101 {
+		x.tunnel()
+		return
+	}
 	x.respond()
 }
 
@@ -229,10 +233,10 @@ func (x *exchange) readHead() (reason stats.Reason, silent bool) {
 			}
 			continue
 		}
-		if !x.resp.parse(b[:n], toHead) || x.resp.status == 101 {
+		if !x.resp.parse(b[:n], toHead) || x.resp.status == 101 && !x.upgraded() {
 			return stats.Protocol, false
 		}
-		if x.resp.status >= 200 {
+		if x.resp.status >= 200 || x.resp.status == 101 {
 			x.headLength = n
 			return stats.None, false
 		}

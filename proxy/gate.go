@@ -73,6 +73,7 @@ func (r Rejection) status() int {
 type requestHead struct {
 	facts
 	n      int
+	limit  int // of fields; 0: maxFields
 	fields [maxFields]field
 }
 
@@ -90,6 +91,7 @@ type facts struct {
 	close     bool  // the client wants the connection to end
 	expect    bool  // the client waits for 100 Continue
 	hasHost   bool
+	upgrade   bool // Connection names Upgrade
 	userAgent []byte
 }
 
@@ -154,7 +156,7 @@ func (h *requestHead) parseFields(block []byte) Rejection {
 		if block = rest; f.name == nil {
 			break
 		}
-		if h.n == maxFields {
+		if h.n == maxFields || h.limit > 0 && h.n >= h.limit {
 			return TooManyFields
 		}
 		h.fields[h.n] = f
@@ -208,6 +210,7 @@ func (h *requestHead) parseConnection() Rejection {
 		if !dropNominated(h.fields[:h.n], value) {
 			return BadConnection
 		}
+		h.upgrade = h.upgrade || hasItem(value, "upgrade")
 		h.fields[i].kind = fieldHop
 	}
 	return Accepted

@@ -27,6 +27,7 @@ type Handler struct {
 	draining   atomic.Bool
 	panics     atomic.Uint64
 	retries    atomic.Uint64
+	tunnels    atomic.Int64
 	rejections [rejections]atomic.Uint64
 	exchanges  sync.Pool // of *exchange
 	buffers    sync.Pool // of *[uploadBuffer]byte
@@ -72,6 +73,7 @@ func (x *exchange) serve() {
 		return
 	}
 	x.client = x.clientAddress()
+	x.upgrade = x.wantsUpgrade()
 	if !x.welcome() || !x.receive() {
 		return
 	}

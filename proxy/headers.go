@@ -146,6 +146,9 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 		}
 	}
 	dst = x.appendForwarded(dst)
+	if x.upgrade != nil {
+		dst = appendUpgrade(dst, x.upgrade)
+	}
 	switch {
 	case h.length < 0:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)

@@ -29,6 +29,9 @@ type Options struct {
 	// MaxHead is the largest request head in bytes. A connection holds a
 	// buffer a little larger while it serves a request. 0 means 16 KiB.
 	MaxHead int
+	// MaxFields is the largest number of header fields of a request. 0, and
+	// anything above, means 100 (Envoy).
+	MaxFields int
 	// MaxConnections is the largest number of open client connections; those
 	// beyond are closed at once. 0 means 50 000 (Envoy's global limit).
 	MaxConnections int
@@ -40,6 +43,10 @@ type Options struct {
 	// MaxBody is the largest request body in bytes, whatever a service allows.
 	// 0 means 100 GiB; negative means no limit.
 	MaxBody int64
+	// MaxTunnel is the longest time that an upgraded connection, a WebSocket
+	// say, may be open; a service's IdleTimeout bounds its silence. 0 means no
+	// limit.
+	MaxTunnel time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-* fields are believed.
 	// From anybody else they are dropped. Empty means nobody.
 	TrustedProxies []netip.Prefix
