@@ -27,6 +27,9 @@ type Node struct {
 	// Empty: nobody's.
 	TrustedProxies []string `json:"trusted_proxies,omitempty" yaml:"trusted_proxies,omitempty"`
 
+	// Limits bound what clients may take of the node.
+	Limits Limits `json:"limits,omitzero" yaml:"limits,omitempty"`
+
 	Drain Drain `json:"drain,omitzero" yaml:"drain,omitempty"`
 	Log   Log   `json:"log,omitzero" yaml:"log,omitempty"`
 }

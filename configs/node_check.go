@@ -93,6 +93,7 @@ func (n *Node) Validate() Problems {
 			r.add(item("trusted_proxies", i), "write a network such as 10.0.0.0/8, or an address", "%q is not a network", network)
 		}
 	}
+	n.Limits.validate(r)
 	r.span("drain.window", n.Drain.Window, maxTimeout)
 	r.span("drain.grace", n.Drain.Grace, Duration(24*time.Hour))
 	r.choice("log.level", n.Log.Level, "debug", "info", "warn", "error")

@@ -27,8 +27,8 @@ func (h *hostileUpstream) serve(c *upConn) {
 		if err != nil {
 			return
 		}
-		tr := h.next.Swap(nil)
-		if tr == nil {
+		tr := h.next.Load()
+		if tr == nil || m.start[1] != "/c/"+tr.c.ID || !h.next.CompareAndSwap(tr, nil) {
 			if hostile {
 				h.reused.Add(1)
 			}
@@ -98,7 +98,7 @@ func TestCorpus_HostileAnswersReachNobodyElse(t *testing.T) {
 	for range 16 {
 		h := new(hostileUpstream)
 		w := newWorld(t, func(s *route.Service, _ *Options) {
-			s.Timeout, s.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
+			s.Timeout, s.IdleTimeout = 700*time.Millisecond, 700*time.Millisecond
 		}, newUpstream(t, h.serve))
 		f := &forwarder{addr: w.addr, settle: func() {
 			for range 500 {

@@ -83,9 +83,7 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 		return nil, err
 	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
-	options := proxy.Options{
-		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(), AccessLog: access,
-	}
+	options := proxyOptions(config, access)
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
 	// An etcd that was given up while it starts would go on in its folder; its
@@ -320,6 +318,17 @@ func (n *node) create(ctx context.Context, doc configs.Service) error {
 		n.log.Info(reply.Text)
 	}
 	return err
+}
+
+func proxyOptions(config *configs.Node, access *zap.Logger) proxy.Options {
+	l := &config.Limits
+	return proxy.Options{
+		HeadTimeout: l.HeadTimeout.Std(), BodyTimeout: l.BodyTimeout.Std(), KeepAlive: l.KeepAlive.Std(),
+		MaxHead: l.HeadBytes, MaxFields: l.Fields, MaxBody: l.BodyBytes,
+		MaxConnections: l.Connections, MaxPerClient: l.PerClient, MinRate: l.MinRate,
+		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(),
+		AccessLog: access,
+	}
 }
 
 func storeOptions(config *configs.Node) store.Options {
