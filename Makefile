@@ -2,12 +2,13 @@
 # versions named here; nothing else is installed.
 GO          ?= go
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+H2SPEC      ?= github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 FUZZTIME    ?= 10s
 RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short corpus e2e bench bench-rollback bench-drain bench-judge bench-peers clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short corpus e2e bench bench-rollback bench-drain bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +67,10 @@ bench-drain: build ## SIGTERM under 64 busy clients, 20 runs
 
 bench-peers: build ## weir beside nginx, HAProxy, Caddy and two floors, about ten minutes
 	$(GO) run ./bench/peers -weir $(BIN) $(PEERS)
+
+h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
+	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
+	$(GO) run ./bench/h2spec -h2spec bin/h2spec
 
 clean: ## remove what was built
 	rm -rf bin

@@ -41,6 +41,7 @@ type h2ConnKey struct{}
 // Windows and limits of a connection (Envoy's for the edge).
 const (
 	h2Streams      = 100
+	h2Frame        = 16 << 10
 	h2StreamWindow = 64 << 10
 	h2ConnWindow   = 1 << 20
 )
@@ -65,7 +66,9 @@ func newH2Server(s *Server) *h2Server {
 			return context.WithValue(ctx, h2ConnKey{}, h.conn(nc))
 		},
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          h2Streams,
+			MaxConcurrentStreams: h2Streams,
+			// What a client may send at once is never more than its window.
+			MaxReadFrameSize:              h2Frame,
 			MaxReceiveBufferPerStream:     h2StreamWindow,
 			MaxReceiveBufferPerConnection: h2ConnWindow,
 			// A client that takes nothing of what is sent is let go.
