@@ -147,7 +147,7 @@ func (b *bench) slice(p *proxy, s sender) (sample, error) {
 		return sample{}, err
 	}
 	began, peak := time.Now(), watch(p.resident)
-	out, err := s.send()
+	out, err := s.send(b.world.ctx)
 	took := time.Since(began)
 	out.resident = peak()
 	if err != nil {

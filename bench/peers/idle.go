@@ -70,7 +70,7 @@ type holder struct {
 // hold returns once all connections are open and answered.
 func (b *bench) hold(s *scenario, p *proxy) (*holder, error) {
 	t := s.target(p)
-	h := &holder{cmd: b.world.pinned(context.Background(), loadCore, b.world.path("client"), "hold",
+	h := &holder{cmd: pinned(context.Background(), loadCore, b.world.path("client"), "hold",
 		"-address", t.address, "-host", t.host, "-path", s.path, "-connections", strconv.Itoa(s.connections))}
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {

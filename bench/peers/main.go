@@ -25,6 +25,7 @@ import (
 
 type options struct {
 	weir      string
+	base      string
 	caddy     string
 	rounds    int
 	slice     time.Duration
@@ -32,13 +33,13 @@ type options struct {
 	peers     string
 	rate      int
 	idle      time.Duration
-	nice      int
 	out       string
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.weir, "weir", "", "the weir binary; empty: build one")
+	flag.StringVar(&o.base, "base", "", "an earlier weir binary, for -peers weir,base")
 	flag.StringVar(&o.caddy, "caddy", "", "the caddy binary; empty: one in PATH, else it is built from its module")
 	flag.IntVar(&o.rounds, "rounds", 5, "slices of each proxy in each scenario")
 	flag.DurationVar(&o.slice, "slice", 2*time.Second, "length of a slice")
@@ -46,7 +47,6 @@ func main() {
 	flag.StringVar(&o.peers, "peers", "", "comma-separated; empty: those of the scenario out of "+peerNames())
 	flag.IntVar(&o.rate, "rate", 0, "requests a second of the open scenario; 0: half of nginx's peak")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the connections of the idle scenario stay idle before memory is read")
-	flag.IntVar(&o.nice, "nice", 0, "niceness of proxies, versions and load; below 0 for a machine that others use too, and only for root")
 	flag.StringVar(&o.out, "out", "", "file to keep the result in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -50,6 +50,7 @@ func peers() []peer {
 		{name: "relay", start: startFloor("relay")},
 		{name: "weir-5000", start: startWeirRoutes},
 		{name: "weir-1", start: startWeirOneRoute},
+		{name: base, start: startWeir},
 	}
 }
 
@@ -112,6 +113,9 @@ func startWeir(w *world, name string) (*proxy, error) {
 	return w.weir(name, plainHost, map[string]string{"plain": w.plain(fmt.Sprintf("{host: %s}", plainHost))})
 }
 
+// base is an earlier weir, to measure a change.
+const base = "base"
+
 // routedHost is one of many hosts, of visitor %d.
 const routedHost = "r%d.routes.test"
 
@@ -165,7 +169,11 @@ drain: {window: 10ms, grace: 1s}
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.launch(name, plain, sticky, w.path("weir"), "serve", "-c", file)
+	binary := w.path("weir")
+	if name == base {
+		binary = w.path(base)
+	}
+	p, err := w.launch(name, plain, sticky, binary, "serve", "-c", file)
 	if err != nil {
 		return nil, err
 	}

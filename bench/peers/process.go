@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,7 +30,7 @@ func (w *world) start(core int, name, binary string, args ...string) (*process, 
 		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}
 	defer log.Close()
-	p.cmd = w.pinned(context.Background(), core, binary, args...) // stop ends it
+	p.cmd = pinned(context.Background(), core, binary, args...) // stop ends it
 	p.cmd.Dir = w.dir
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
@@ -44,13 +43,9 @@ func (w *world) start(core int, name, binary string, args ...string) (*process, 
 	return p, nil
 }
 
-// pinned is a command on one core, at the priority of the run.
-func (w *world) pinned(ctx context.Context, core int, binary string, args ...string) *exec.Cmd {
-	before := []string{"-c", strconv.Itoa(core)}
-	if w.nice != 0 {
-		before = append(before, "nice", "-n", strconv.Itoa(w.nice))
-	}
-	return exec.CommandContext(ctx, "taskset", slices.Concat(before, []string{binary}, args)...)
+// pinned is a command whose threads and children stay on one core.
+func pinned(ctx context.Context, core int, binary string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "taskset", append([]string{"-c", strconv.Itoa(core), binary}, args...)...)
 }
 
 func (p *process) running() bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -26,7 +27,6 @@ func (s sample) micros() float64 { return s.cpu.Seconds() * 1e6 / float64(s.requ
 
 // sender sends the load of a slice from the core of the load.
 type sender struct {
-	world  *world
 	binary string
 	args   []string
 	rate   int // of an open load; 0: the load is closed
@@ -45,7 +45,7 @@ func (b *bench) sender(s *scenario, p *proxy, back []visitor) (sender, error) {
 				args = append(args, "-cookie", v.cookie)
 			}
 		}
-		return sender{world: w, binary: w.path("client"), args: args}, nil
+		return sender{binary: w.path("client"), args: args}, nil
 	}
 	script, err := w.write(s.name+"-"+p.name+".lua", wrkScript(s, back))
 	if err != nil {
@@ -53,7 +53,7 @@ func (b *bench) sender(s *scenario, p *proxy, back []visitor) (sender, error) {
 	}
 	// wrk knows whole seconds only.
 	seconds := max(1, int(b.options.slice.Round(time.Second).Seconds()))
-	return sender{world: w, binary: w.path("wrk"), args: []string{
+	return sender{binary: w.path("wrk"), args: []string{
 		"-t1", "-c" + strconv.Itoa(s.connections), "-d" + strconv.Itoa(seconds), "--timeout", "10s",
 		"-s", script, "http://" + t.address + s.path,
 	}}, nil
@@ -88,12 +88,12 @@ end
 
 // send runs the load to its end. Time and memory of the proxy are not in the
 // sample.
-func (s sender) send() (sample, error) {
+func (s sender) send(ctx context.Context) (sample, error) {
 	args := s.args
 	if s.rate > 0 {
 		args = append(args[:len(args):len(args)], "-rate", strconv.Itoa(s.rate))
 	}
-	cmd := s.world.pinned(s.world.ctx, loadCore, s.binary, args...)
+	cmd := pinned(ctx, loadCore, s.binary, args...)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()

@@ -23,7 +23,6 @@ const (
 type world struct {
 	ctx   context.Context
 	dir   string
-	nice  int
 	lab   *lab.Lab // gives out addresses
 	tools []tool
 
@@ -32,7 +31,7 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, o options) (_ *world, err error) {
-	w := &world{ctx: ctx, nice: o.nice}
+	w := &world{ctx: ctx}
 	if w.dir, err = os.MkdirTemp("", "weir-peers-"); err != nil {
 		return nil, fmt.Errorf("cannot make a folder for the peers: %w", err)
 	}
@@ -84,6 +83,13 @@ func (w *world) gather(o options) error {
 		{"haproxy", find("haproxy"), versionOf(find("haproxy"), "-v")},
 		{"caddy", caddy, moduleOf(caddy)},
 		{"wrk", find("wrk"), versionOf(find("wrk"), "-v")},
+	}
+	if o.base != "" {
+		path, err := filepath.Abs(o.base)
+		if err != nil {
+			return err
+		}
+		w.tools = append(w.tools, tool{base, path, versionOf(path, "version")})
 	}
 	for _, name := range []string{"fasthttp", "relay", "client"} {
 		binary, err := build(w.ctx, w.dir, "bench/peers/"+name)
