@@ -67,7 +67,7 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 	}
 	t.advance(tick)
 	c.probeVerdicts(t, delta)
-	c.recordLook(t, tick)
+	t.record.look(t, tick, c.versionUp(t.service, t.from))
 	if t.ended.IsZero() {
 		c.cutFailed(t, now)
 	}

@@ -69,10 +69,9 @@ func newRecord(t *trial, policy analysis.Policy) *record {
 	return r
 }
 
-// recordLook takes in what has become final by tick, and what the probes and the
-// stages say.
-func (c *Controller) recordLook(t *trial, tick uint32) {
-	r := t.record
+// look takes in what has become final by tick, where the stages stand, and
+// whether stable has a healthy endpoint.
+func (r *record) look(t *trial, tick uint32, stableUp bool) {
 	failed := false
 	for i, s := range t.sides {
 		failed = failed || s.judge.Failed()
@@ -90,7 +89,7 @@ func (c *Controller) recordLook(t *trial, tick uint32) {
 		}
 	} else if t.ended.IsZero() {
 		r.until = 0
-		r.follow(t, !c.versionUp(t.service, t.from))
+		r.follow(t, !stableUp)
 	}
 	r.keep(tick)
 	r.evidence.look(t, failed)
@@ -115,6 +114,7 @@ func (r *record) follow(t *trial, stableDown bool) {
 
 func (r *record) mark(m replay.Mark) {
 	if len(r.marks) < maxMarks {
+		m.T = m.T.Round(time.Millisecond)
 		r.marks = append(r.marks, m)
 	}
 }

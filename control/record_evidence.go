@@ -11,7 +11,7 @@ const (
 	// evidencePoints is how many points of a rule are kept. When they are full,
 	// each two become one, so that they always span the whole trial.
 	evidencePoints = 240
-	evidenceStep   = time.Second
+	evidenceStep   = 100 * time.Millisecond
 )
 
 // Evidence is how the evidence of one rule against one candidate went.

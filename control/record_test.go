@@ -138,6 +138,76 @@ func TestRecording_WaitsForRequestsAndShowsThemAsTheyStand(t *testing.T) {
 	_ = hung
 }
 
+func TestRecording_HealthIsReplayedToo(t *testing.T) {
+	tr := recorded(t, "error_rate > 1%", "health_check == failing")
+	s := tr.sides[0]
+	recorder := stats.NewRegistry().Recorder("shop", "green")
+	recorder.Arm(s.recorded)
+	for tick := uint32(101); tick < 200; tick++ {
+		tr.judged = time.Duration(tick-100) * stats.TickLength
+		token := recorder.Begin(0, stats.Split, int64(tick-1)*int64(stats.TickLength)+1, -1)
+		recorder.Head(&token, 1, time.Millisecond, 200, false)
+		recorder.End(&token, 2, stats.Outcome{Status: 200})
+		s.judge.Advance(tr.judged)
+		rounds := 0
+		if tick >= 170 {
+			rounds = 3
+		}
+		stableUp := tick < 120 || tick >= 130
+		s.judge.Health(rounds, stableUp)
+		tr.record.look(tr, tick, stableUp)
+	}
+	want := s.judge.Verdict()
+	var text strings.Builder
+	if err := tr.record.recording("n1", "shop-1", 200).WriteCSV(&text); err != nil {
+		t.Fatal(err)
+	}
+	plan := replay.Plan{Policy: tr.record.policy, From: "blue", To: "green"}
+	got, err := replay.Run(plan, strings.NewReader(text.String()), func(replay.Verdict) {})
+	if err != nil || got.Verdict != want.Kind || got.RuleID != want.Rule || got.Path != want.Path || got.T != want.At.Seconds() {
+		t.Fatalf("replayed: %+v %v\nwant: %+v\n%s", got, err, want, text.String())
+	}
+	for _, line := range []string{"# health blue failing 2\n", "# health blue passing 3\n", "# health green failing 7\n"} {
+		if !strings.Contains(text.String(), line) {
+			t.Errorf("%q is not in\n%s", line, text.String())
+		}
+	}
+}
+
+// After a success nothing is put back any more, and nothing is evidence.
+func TestRecording_EndsWithTheRolloutUnlessItFailed(t *testing.T) {
+	f := func(fail bool, want int) {
+		t.Helper()
+		tr := recorded(t, "error_rate > 1%", "health_check == failing")
+		if fail {
+			tr.sides[0].judge.Health(3, true)
+		}
+		for tick := uint32(101); tick < 200; tick++ {
+			if tick == 150 {
+				tr.ended = time.Now()
+			}
+			tr.record.look(tr, tick, true)
+		}
+		if got := int(tr.record.next - tr.record.first); got != want {
+			t.Errorf("failed %v: %d ticks are kept, want %d", fail, got, want)
+		}
+	}
+	f(false, 50)
+	f(true, 99)
+}
+
+func TestRecording_IsKeptOfTheLastFifty(t *testing.T) {
+	c := &Controller{opts: Options{Node: "n1", Now: func() int64 { return int64(time.Minute) }}}
+	for i := range 60 {
+		tr := recorded(t, "error_rate > 1%")
+		tr.id = fmt.Sprintf("shop-%d", i%55)
+		c.shelve(tr)
+	}
+	if len(c.shelf.byID) != shelved || len(c.shelf.order) != shelved || c.shelf.byID["shop-5"] != nil || c.shelf.byID["shop-4"] == nil {
+		t.Fatalf("%d are kept: %v", len(c.shelf.byID), c.shelf.order)
+	}
+}
+
 func TestRecording_EvidenceSpansTheTrialInBoundedSpace(t *testing.T) {
 	tr := recorded(t, "error_rate > 1%")
 	var l evidenceLog

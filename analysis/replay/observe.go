@@ -63,6 +63,9 @@ func (p *player) look(t time.Duration) {
 		}
 		return
 	}
+	if p.candidateN == 0 && !p.judge.Failed() {
+		return // the end says so, if it stays so
+	}
 	v := p.verdict(t)
 	if v.Verdict == p.last {
 		return

@@ -298,6 +298,9 @@ func (p *player) end() (Verdict, error) {
 	p.observe(max(p.now, 1) + 1)
 	p.look(p.now)
 	end := p.verdict(p.now)
+	if p.last == "" {
+		p.emit(end)
+	}
 	if p.failed == nil {
 		for _, r := range p.judge.Report() {
 			end.Evidence = max(end.Evidence, finite(r.Evidence))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -43,8 +44,8 @@ Optional comments: # baseline <rate>,
 # stage <n> <t> (n from 0; without one before the first row every check holds),
 # health <version> failing <t>, # nodes <n>, # candidates <n>.
 
-A file with a Service document instead is judged by its guard, as weights moved by
-hand are.`,
+The Service of the rollout may be in its file, where its timeout matters. A Service
+alone judges by its guard, as weights moved by hand are.`,
 		Example: `  weir rollout why shop --export counts.csv
   weir replay -f stricter.yaml counts.csv
   weir replay -f canary.yaml counts.csv -o json | tail -1 | jq .verdict`,
@@ -110,29 +111,22 @@ func (c *cli) replayPlan(f replayFlags) (replay.Plan, error) {
 	if err != nil {
 		return replay.Plan{}, usageError{err}
 	}
-	if len(documents) != 1 || documents[0].Rollout == nil && documents[0].Service == nil {
-		return replay.Plan{}, usagef("cannot replay by %q: it must hold one Rollout document and nothing else", f.file)
+	var rollout *configs.Rollout
+	var service *configs.Service
+	for _, d := range documents {
+		switch {
+		case d.Rollout != nil && rollout == nil:
+			rollout = d.Rollout
+		case d.Service != nil && service == nil:
+			service = d.Service
+		default:
+			return replay.Plan{}, usagef("cannot replay by %q: it must hold one Rollout document, alone or with its Service", f.file)
+		}
 	}
-	plan := replay.Plan{From: f.from, To: f.to}
-	if s := documents[0].Service; s != nil {
-		s.SetDefaults()
-		plan.Policy = s.GuardPolicy()
-		if plan.From == "" {
-			plan.From = s.Stable
-		}
-		if plan.To == "" {
-			return replay.Plan{}, usagef("which version was the candidate? write --to VERSION")
-		}
-	} else {
-		r := documents[0].Rollout
-		r.SetDefaults()
-		plan.Policy = r.Policy(configs.Service{})
-		for _, stage := range r.Stages {
-			plan.Weights = append(plan.Weights, int(*stage.Weight))
-		}
-		if plan.To == "" {
-			plan.To = r.To
-		}
+	plan := planOf(rollout, service)
+	plan.From, plan.To = cmp.Or(f.from, plan.From), cmp.Or(f.to, plan.To)
+	if plan.To == "" {
+		return replay.Plan{}, usagef("which version was the candidate? write --to VERSION")
 	}
 	if plan.From == plan.To {
 		return replay.Plan{}, usagef("%s cannot be the stable version and the candidate: write --from and --to", plan.To)
@@ -141,4 +135,23 @@ func (c *cli) replayPlan(f replayFlags) (replay.Plan, error) {
 		return replay.Plan{}, usagef("cannot judge by %q: %w", f.file, err)
 	}
 	return plan, nil
+}
+
+// planOf is how a rollout judges, or without one the guard of a service. What a
+// service says beside its rules is taken from its defaults if it is nil.
+func planOf(r *configs.Rollout, s *configs.Service) replay.Plan {
+	if r == nil {
+		s.SetDefaults()
+		return replay.Plan{Policy: s.GuardPolicy(), From: s.Stable}
+	}
+	if s == nil {
+		s = &configs.Service{}
+	}
+	s.SetDefaults()
+	r.SetDefaults()
+	plan := replay.Plan{Policy: r.Policy(*s), To: r.To}
+	for _, stage := range r.Stages {
+		plan.Weights = append(plan.Weights, int(*stage.Weight))
+	}
+	return plan
 }

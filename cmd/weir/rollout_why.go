@@ -73,8 +73,8 @@ func writeWhy(w io.Writer, why *api.Why) error {
 		if err := writeDecision(w, r, d, conditionOf(why.Rules, d.Rule)); err != nil {
 			return err
 		}
-		if why.Around != nil && ended(r) {
-			fmt.Fprintln(w, "  "+aroundText(r, why.Around))
+		if a := why.Around; a != nil && a.From > 0 && ended(r) {
+			fmt.Fprintln(w, "  "+aroundText(r, a))
 		}
 	}
 	if len(why.Rules) > 0 {

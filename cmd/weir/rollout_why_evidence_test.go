@@ -64,7 +64,7 @@ func TestWhy_ExportsCountsThatReplayReads(t *testing.T) {
 	}
 	fake.AddRollout(rollout.State{
 		ID: "shop-7", Service: "shop", Strategy: configs.StrategyCanary, From: "blue", To: "green", Candidates: []string{"green"}, Phase: rollout.RolledBack,
-		Verdict: &analysis.Verdict{Kind: analysis.Fail, Rule: "trigger-1", At: 8 * time.Second, Candidate: analysis.Counts{N: 160, X: 80, Raw: 80}},
+		Verdict: &analysis.Verdict{Kind: analysis.Fail, Rule: "trigger-1", At: 18 * time.Second, Candidate: analysis.Counts{N: 160, X: 80, Raw: 80}},
 	})
 	dir := t.TempDir()
 	file, plan := filepath.Join(dir, "counts.csv"), filepath.Join(dir, "rollout.yaml")
@@ -74,7 +74,7 @@ func TestWhy_ExportsCountsThatReplayReads(t *testing.T) {
 	}
 
 	var rows []*replay.Row
-	for i := range 8 {
+	for i := range 18 {
 		at := time.Duration(i+1) * time.Second
 		rows = append(rows, &replay.Row{T: at, Version: "blue", Requests: 180}, &replay.Row{T: at, Version: "green", Requests: 20, Errors: replay.Bad{All: 10, Unique: 10}})
 	}
@@ -82,7 +82,7 @@ func TestWhy_ExportsCountsThatReplayReads(t *testing.T) {
 		Rollout: "shop-7", From: "blue", Candidates: []string{"green"}, Rows: slices.Values(rows),
 		Evidence: []control.Evidence{{
 			Version: "green", Rule: "trigger-1", Condition: analysis.Condition{Metric: analysis.ErrorRate, Rate: 10_000}, Threshold: 133,
-			Crossed: 8 * time.Second, Points: []control.EvidencePoint{{T: 8 * time.Second, Evidence: 500}},
+			Crossed: 18 * time.Second, Points: []control.EvidencePoint{{T: 18 * time.Second, Evidence: 500}},
 		}},
 	}}
 	if err := os.WriteFile(plan, []byte("kind: Rollout\nservice: shop\nto: green\nstrategy: canary\nstages: [{weight: 10%, duration: 1m}]\nrollback: {triggers: [{condition: error_rate > 1%, duration: 1m}]}\n"), 0o600); err != nil {
@@ -94,7 +94,7 @@ func TestWhy_ExportsCountsThatReplayReads(t *testing.T) {
 	if on, err := os.ReadFile(file); err != nil || string(on) != text {
 		t.Fatalf("the file and the output differ: %v\n%s\n%s", err, on, text)
 	}
-	f(0, "in the 8s up to then green had 80 of 160 (50%) bad, and blue 0 of 1,440 (0%)", "rollout", "why", "shop-7")
-	f(0, "crossed 133 at 8s", "rollout", "why", "shop-7")
+	f(0, "in the 10s up to then green had 100 of 200 (50%) bad, and blue 0 of 1,800 (0%)", "rollout", "why", "shop-7")
+	f(0, "crossed 133 at 18s", "rollout", "why", "shop-7")
 	f(1, "cannot write", "rollout", "why", "shop-7", "--export", filepath.Join(dir, "none", "counts.csv"))
 }
