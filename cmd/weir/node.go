@@ -270,6 +270,7 @@ func (n *node) writeMetrics(w io.Writer) {
 		fmt.Fprintf(w, "weir_client_rejections_total{reason=%q} %d\n", reason, requests)
 	})
 	fmt.Fprintf(w, "# HELP weir_client_connections open client connections\n# TYPE weir_client_connections gauge\nweir_client_connections %d\n", n.server.Connections())
+	fmt.Fprintf(w, "# HELP weir_tunnels_open upgraded connections, WebSockets say\n# TYPE weir_tunnels_open gauge\nweir_tunnels_open %d\n", n.handler.Tunnels())
 	metrics.WriteProcessMetrics(w)
 }
 
