@@ -50,6 +50,9 @@ type clientConn struct {
 	sendArmed int64 // when the write deadline was last moved
 	sends     pace  // of the answer
 
+	parkedAt    int32 // file descriptor; the parker's
+	parkedUntil int64
+
 	linger bool // let the client read the answer although its bytes were not read
 	reset  bool // end with a reset: the answer is incomplete and nothing else shows it
 }
@@ -77,7 +80,7 @@ func newClientConn(nc net.Conn, s *Server) *clientConn {
 // bind prepares the first await, once Conn is what requests come through.
 func (c *clientConn) bind() {
 	sc, ok := c.Conn.(syscall.Conn)
-	if !ok || !canReadNow {
+	if !ok || !canReadNow || c.raw != nil {
 		return
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
@@ -85,19 +88,21 @@ func (c *clientConn) bind() {
 	}
 }
 
-// await waits until bytes of the next request are buffered, for as long as an
-// idle connection may. It holds no buffer meanwhile.
-func (c *clientConn) await() error {
+// parkAfter is how long a connection waits for its next request in a goroutine.
+const parkAfter = time.Second
+
+// await waits until bytes of the next request are buffered. It holds no buffer
+// meanwhile. A timeout says that they did not come within the time idle.
+func (c *clientConn) await(idle time.Duration) error {
 	if c.r < c.w {
 		c.w, c.r = copy(c.buf.b, c.buf.b[c.r:c.w]), 0
 		return nil
 	}
 	c.giveBack()
 	c.active.Store(false)
-	keep := int64(c.server.options.KeepAlive)
 	// Moving the deadline at each request costs more than the precision is worth.
-	if want := c.server.handler.Now() + keep; c.readBy < want || c.readBy > want+keep/4 {
-		if err := c.setReadDeadline(want + keep/8); err != nil {
+	if want := c.server.handler.Now() + int64(idle); c.readBy < want || c.readBy > want+int64(idle)/4 {
+		if err := c.setReadDeadline(want + int64(idle)/8); err != nil {
 			return err
 		}
 	}
@@ -321,7 +326,14 @@ func (c *clientConn) Close() error {
 
 // kill ends the connection from outside, whatever its goroutine does. That
 // goroutine finds out at its next read or write and calls Close.
-func (c *clientConn) kill() { _ = underTLS(c.Conn).Close() }
+func (c *clientConn) kill() {
+	parked := c.server.parker.take(c)
+	_ = underTLS(c.Conn).Close()
+	if parked {
+		// It has no goroutine that could find out.
+		go c.server.serveConn(c)
+	}
+}
 
 // underTLS returns what carries nc if that is TLS, else nc.
 func underTLS(nc net.Conn) net.Conn {

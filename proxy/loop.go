@@ -2,29 +2,54 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"runtime/debug"
 
 	"go.uber.org/zap"
 )
 
-// serveConn serves the requests of one connection, one after the other, and
-// closes it.
+// serveConn serves the requests of one connection, one after the other. It
+// ends when the connection is closed, or parked: then the parker calls it again
+// for the next request.
 func (s *Server) serveConn(c *clientConn) {
-	defer c.Close()
 	c.bind()
-	for c.await() == nil {
+	for {
+		if err := s.awaitNext(c); err == errParked {
+			return
+		} else if err != nil {
+			break
+		}
 		head, r, err := c.readHead()
 		if err != nil {
-			return // nobody is there to be answered
+			break // nobody is there to be answered
 		}
 		if r != Accepted {
 			s.handler.refuse(c, r)
-			return
+			break
 		}
 		if !s.handler.serve(c, head) {
-			return
+			break
 		}
 	}
+	_ = c.Close()
+}
+
+// errParked says that the connection is the parker's now.
+var errParked = errors.New("the connection is parked")
+
+// awaitNext waits for the next request as long as a connection may be idle:
+// for a while here, and then parked.
+func (s *Server) awaitNext(c *clientConn) error {
+	keep := s.options.KeepAlive
+	err := c.await(min(keep, parkAfter))
+	if keep <= parkAfter || !isTimeout(err) {
+		return err
+	}
+	c.giveBack()
+	if s.parker.park(c, s.handler.Now()+int64(keep-parkAfter)) {
+		return errParked
+	}
+	return c.await(keep - parkAfter)
 }
 
 // serve is one request. It reports whether the connection may carry another. A

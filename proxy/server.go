@@ -20,6 +20,7 @@ type Server struct {
 	nextShard atomic.Uint32
 	open      atomic.Int64
 	clients   clients
+	parker    parker
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
@@ -33,6 +34,7 @@ func NewServer(h *Handler, opts Options, log *zap.Logger) *Server {
 		listeners: make(map[*listener]struct{}),
 		conns:     make(map[*clientConn]struct{}),
 	}
+	s.parker.server = s
 	s.buffers.New = func() any { return &buffer{b: make([]byte, s.options.MaxHead+bodyRoom)} }
 	s.h2 = newH2Server(s)
 	return s
@@ -97,6 +99,7 @@ func (s *Server) Close() {
 	}
 	s.h2.close()
 	s.handler.bridges.close()
+	s.parker.close()
 }
 
 // admit makes a client connection of nc, or closes it at the limit.
