@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -189,13 +190,17 @@ func watch(size func() int64) (largest func() int64) {
 // answered, and those who come back.
 func (b *bench) meet(s *scenario, p *proxy) (share float64, back []visitor, err error) {
 	const requests = 1000
-	t := s.target(p)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: p.name == "relay"}, Timeout: 5 * time.Second}
+	small, t := *s, s.target(p)
+	small.path = "/small"
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: p.name == "relay",                     // it splits connections
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // the certificate is of this run
+	}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	green := 0
 	for i := range requests {
 		v := visitor{host: fill(t.host, i), cookie: fill(t.cookie, i)}
-		version, given, err := visit(client, t.address, v, i)
+		version, given, err := visit(client, small.url(t), v, i)
 		if err != nil {
 			return 0, nil, fmt.Errorf("cannot visit %s: %w", p.name, err)
 		}
@@ -215,8 +220,8 @@ func (b *bench) meet(s *scenario, p *proxy) (share float64, back []visitor, err 
 func fill(text string, i int) string { return strings.ReplaceAll(text, "%d", strconv.Itoa(i)) }
 
 // visit sends one request from a client of its own kind.
-func visit(client *http.Client, address string, v visitor, i int) (version, given string, err error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+address+"/small", nil)
+func visit(client *http.Client, url string, v visitor, i int) (version, given string, err error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		return "", "", err
 	}

@@ -19,12 +19,12 @@ type tool struct {
 	version string
 }
 
-// debian installs what is absent of the distribution's packages, without
-// starting their services.
-func debian(ctx context.Context, names ...string) error {
+// debian installs the distribution's packages of programs that are absent,
+// without starting their services.
+func debian(ctx context.Context, packages map[string]string) error {
 	var absent []string
-	for _, name := range names {
-		if find(name) == "" {
+	for program, name := range packages {
+		if find(program) == "" {
 			absent = append(absent, name)
 		}
 	}

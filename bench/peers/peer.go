@@ -17,15 +17,21 @@ type peer struct {
 	rival bool                                 // a product people run, which weir is held against
 }
 
-// proxy is a peer that runs. Both targets lead to the versions, 90 to 10.
+// proxy is a peer that runs. All targets lead to the versions, 90 to 10.
 type proxy struct {
 	*process
-	peer   peer
-	plain  target // each request draws anew
-	sticky target // a client stays on its version, by cookie
+	targets
+	peer peer
 
 	// check tells whether the split is still the one that was asked for.
 	check func() error
+}
+
+// targets are where the scenarios send their requests.
+type targets struct {
+	plain  target // each request draws anew
+	sticky target // a client stays on its version, by cookie
+	secure target // plain over TLS, with HTTP/1.1 and HTTP/2; without an address if the peer has none
 }
 
 // target is where requests go.
@@ -71,29 +77,32 @@ func peerNamed(name string) (peer, error) {
 	return all[i], nil
 }
 
-// launch starts a peer's program on the proxy's core, and waits for both of its
-// addresses.
-func (w *world) launch(name string, plain, sticky target, binary string, args ...string) (*proxy, error) {
+// launch starts a peer's program on the proxy's core, and waits for its addresses.
+func (w *world) launch(name string, to targets, binary string, args ...string) (*proxy, error) {
 	p, err := w.start(proxyCore, name, binary, args...)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range []target{plain, sticky} {
+	for _, t := range []target{to.plain, to.sticky, to.secure} {
+		if t.address == "" {
+			continue
+		}
 		if err := p.awaitPort(t.address); err != nil {
 			return nil, err
 		}
 	}
-	return &proxy{process: p, plain: plain, sticky: sticky, check: func() error { return nil }}, nil
+	return &proxy{process: p, targets: to, check: func() error { return nil }}, nil
 }
 
-// twoTargets are targets on addresses of their own.
-func (w *world) twoTargets() (plain, sticky target, err error) {
-	if plain.address, err = w.lab.Address(); err != nil {
-		return plain, sticky, err
+// newTargets are targets on addresses of their own.
+func (w *world) newTargets() (to targets, err error) {
+	to.plain.host, to.sticky.host, to.secure.host = plainHost, stickyHost, plainHost
+	for _, t := range []*target{&to.plain, &to.sticky, &to.secure} {
+		if t.address, err = w.lab.Address(); err != nil {
+			return to, err
+		}
 	}
-	sticky.address, err = w.lab.Address()
-	plain.host, sticky.host = plainHost, stickyHost
-	return plain, sticky, err
+	return to, nil
 }
 
 // startFloor starts one of the proxies of this folder, which know no stickiness.
@@ -105,7 +114,7 @@ func startFloor(tool string) func(*world, string) (*proxy, error) {
 		}
 		t := target{address: address, host: plainHost}
 		s := target{address: address, host: stickyHost, cookie: "uid=visitor-%d-of-a-bare-proxy"}
-		return w.launch(name, t, s, w.path(tool), "-listen", address, "-blue", w.blue, "-green", w.green)
+		return w.launch(name, targets{plain: t, sticky: s}, w.path(tool), "-listen", address, "-blue", w.blue, "-green", w.green)
 	}
 }
 
@@ -149,23 +158,26 @@ func (w *world) plain(routes string) string { return w.service("plain", "["+rout
 // weir runs a node with embedded etcd. All services, and one for the sticky
 // target, are under a rollout by hand which the default guard judges.
 func (w *world) weir(name, host string, services map[string]string) (*proxy, error) {
-	plain, sticky := target{host: host}, target{host: stickyHost}
+	to, err := w.newTargets()
+	if err != nil {
+		return nil, err
+	}
 	control, err := w.lab.Address()
 	if err != nil {
 		return nil, err
 	}
-	if plain.address, err = w.lab.Address(); err != nil {
-		return nil, err
-	}
-	sticky.address = plain.address
+	to.plain.host, to.secure.host, to.sticky.address = host, host, to.plain.address
 	file, err := w.write(name+".yaml", fmt.Sprintf(`kind: Node
 name: %s
-listen: [{address: %s}]
+listen:
+  - address: %s
+  - address: %s
+    tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 control: {address: %s}
 state: {embedded: {dir: %s-data}}
 log: {level: warn, format: json}
 drain: {window: 10ms, grace: 1s}
-`, name, plain.address, control, name))
+`, name, to.plain.address, to.secure.address, control, name))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +185,7 @@ drain: {window: 10ms, grace: 1s}
 	if name == base {
 		binary = w.path(base)
 	}
-	p, err := w.launch(name, plain, sticky, binary, "serve", "-c", file)
+	p, err := w.launch(name, to, binary, "serve", "-c", file)
 	if err != nil {
 		return nil, err
 	}

@@ -29,11 +29,11 @@ scgi_temp_path %[1]s-scgi;
 // by a value that differs with each request, for the sticky one by a cookie.
 // Bodies stream both ways, as with the others.
 func startNginx(w *world, name string) (*proxy, error) {
-	plain, sticky, err := w.twoTargets()
+	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
 	}
-	sticky.cookie = "uid=visitor-%d-of-nginx"
+	to.sticky.cookie = "uid=visitor-%d-of-nginx"
 	server := func(address, version string) string {
 		return fmt.Sprintf(`server {
   listen %s backlog=16384;
@@ -55,17 +55,20 @@ proxy_buffer_size 16k;
 proxy_buffers 16 16k;
 proxy_busy_buffers_size 64k;
 proxy_max_temp_file_size 0;
-%s%s`, w.blue, w.green, server(plain.address, "drawn"), server(sticky.address, "kept"))))
+ssl_certificate cert.pem;
+ssl_certificate_key key.pem;
+ssl_protocols TLSv1.2 TLSv1.3;
+%s%s%s`, w.blue, w.green, server(to.plain.address, "drawn"), server(to.sticky.address, "kept"), server(to.secure.address+" ssl http2", "drawn"))))
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, plain, sticky, w.path("nginx"), "-c", file, "-e", "stderr")
+	return w.launch(name, to, w.path("nginx"), "-c", file, "-e", "stderr")
 }
 
 // startHAProxy starts a HAProxy that splits by server weights, and keeps clients
 // by the cookie that it inserts.
 func startHAProxy(w *world, name string) (*proxy, error) {
-	plain, sticky, err := w.twoTargets()
+	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +87,9 @@ frontend plain
 frontend sticky
   bind %s
   default_backend sticky
+frontend secure
+  bind %[5]s ssl crt both.pem alpn h2,http/1.1
+  default_backend plain
 backend plain
   balance roundrobin
   server blue %[3]s weight 90
@@ -93,17 +99,17 @@ backend sticky
   cookie weir_id insert indirect nocache httponly
   server blue %[3]s weight 90 cookie blue
   server green %[4]s weight 10 cookie green
-`, plain.address, sticky.address, w.blue, w.green))
+`, to.plain.address, to.sticky.address, w.blue, w.green, to.secure.address))
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, plain, sticky, w.path("haproxy"), "-db", "-f", file)
+	return w.launch(name, to, w.path("haproxy"), "-db", "-f", file)
 }
 
 // startCaddy starts a Caddy that splits by weighted round robin, and keeps clients
 // by its signed cookie, which knows no weights.
 func startCaddy(w *world, name string) (*proxy, error) {
-	plain, sticky, err := w.twoTargets()
+	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
 	}
@@ -121,15 +127,22 @@ http://%s {
 		lb_policy weighted_round_robin 9 1
 	}
 }
+https://%[5]s {
+	bind 127.0.0.1
+	tls cert.pem key.pem
+	reverse_proxy %[3]s %[4]s {
+		lb_policy weighted_round_robin 9 1
+	}
+}
 http://%[2]s {
 	bind 127.0.0.1
 	reverse_proxy %[3]s %[4]s {
 		lb_policy cookie uid secret
 	}
 }
-`, ":"+port(plain.address), ":"+port(sticky.address), w.blue, w.green))
+`, ":"+port(to.plain.address), ":"+port(to.sticky.address), w.blue, w.green, ":"+port(to.secure.address)))
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, plain, sticky, w.path("caddy"), "run", "--config", file, "--adapter", "caddyfile")
+	return w.launch(name, to, w.path("caddy"), "run", "--config", file, "--adapter", "caddyfile")
 }

@@ -23,7 +23,9 @@ type scenario struct {
 	load   load
 	path   string
 	sticky bool
-	upload int // bytes of the body of a POST, 0: GET
+	tls    bool
+	h2     bool // over TLS
+	upload int  // bytes of the body of a POST, 0: GET
 
 	connections int
 	bars        []bar
@@ -65,6 +67,14 @@ func all() []scenario {
 	}, {
 		name: "post", what: "POST of 100 KB, 64 connections",
 		peers: usual, path: "/upload", upload: 100 << 10, connections: 64,
+	}, {
+		name: "tls", what: "small over TLS, kept alive, 64 connections",
+		peers: []string{"weir", "nginx", "haproxy", "caddy"}, path: "/small", tls: true, connections: 64,
+		bars: []bar{{figure: cpu, over: "nginx", limit: 1.25}},
+	}, {
+		name: "h2", what: "small in HTTP/2 over TLS, 16 connections of 8 streams",
+		peers: []string{"weir", "nginx", "haproxy", "caddy"}, path: "/small", h2: true, connections: 16,
+		bars: []bar{{figure: cpu, over: "caddy", limit: 0.6}},
 	}, {
 		name: "routes", what: "small, for 64 hosts in turn, that are one route or 64 of 5 000",
 		peers: []string{"weir-5000", "weir-1"}, path: "/small", connections: 64,
@@ -115,10 +125,21 @@ func selectScenarios(names, peers string) ([]scenario, error) {
 	return chosen, nil
 }
 
+// url is where the scenario's requests go at a target.
+func (s *scenario) url(t target) string {
+	if s.tls || s.h2 {
+		return "https://" + t.address + s.path
+	}
+	return "http://" + t.address + s.path
+}
+
 // target is the one of a proxy's that the scenario is about.
 func (s *scenario) target(p *proxy) target {
-	if s.sticky {
+	switch {
+	case s.sticky:
 		return p.sticky
+	case s.tls, s.h2:
+		return p.secure
 	}
 	return p.plain
 }

@@ -30,6 +30,7 @@ type sender struct {
 	binary string
 	args   []string
 	rate   int // of an open load; 0: the load is closed
+	parse  func(out []byte) (sample, error)
 }
 
 // sender prepares the load of a scenario against one proxy.
@@ -45,7 +46,13 @@ func (b *bench) sender(s *scenario, p *proxy, back []visitor) (sender, error) {
 				args = append(args, "-cookie", v.cookie)
 			}
 		}
-		return sender{binary: w.path("client"), args: args}, nil
+		return sender{binary: w.path("client"), parse: parseJSON, args: args}, nil
+	}
+	if s.h2 {
+		return sender{binary: w.path("h2load"), parse: parseH2load, args: []string{
+			"-t1", "-c" + strconv.Itoa(s.connections), "-m8", "-D" + b.options.slice.String(),
+			"-H:authority: " + back[0].host, s.url(t),
+		}}, nil
 	}
 	script, err := w.write(s.name+"-"+p.name+".lua", wrkScript(s, back))
 	if err != nil {
@@ -53,9 +60,9 @@ func (b *bench) sender(s *scenario, p *proxy, back []visitor) (sender, error) {
 	}
 	// wrk knows whole seconds only.
 	seconds := max(1, int(b.options.slice.Round(time.Second).Seconds()))
-	return sender{binary: w.path("wrk"), args: []string{
+	return sender{binary: w.path("wrk"), parse: parseJSON, args: []string{
 		"-t1", "-c" + strconv.Itoa(s.connections), "-d" + strconv.Itoa(seconds), "--timeout", "10s",
-		"-s", script, "http://" + t.address + s.path,
+		"-s", script, s.url(t),
 	}}, nil
 }
 
@@ -100,6 +107,11 @@ func (s sender) send(ctx context.Context) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("cannot load: %w\n%s%s", err, out, complaint.Bytes())
 	}
+	return s.parse(out)
+}
+
+// parseJSON reads what the script of wrk, and our client, report.
+func parseJSON(out []byte) (sample, error) {
 	var found struct {
 		Requests int     `json:"requests"`
 		Errors   int     `json:"errors"`
@@ -118,4 +130,15 @@ func (s sender) send(ctx context.Context) (sample, error) {
 		requests: found.Requests, errors: found.Errors,
 		p50: time.Duration(found.P50 * micro), p99: time.Duration(found.P99 * micro),
 	}, nil
+}
+
+// parseH2load reads the counts. Of the times, h2load tells no percentiles.
+func parseH2load(out []byte) (sample, error) {
+	for line := range bytes.Lines(out) {
+		var total, started, done, succeeded, failed int
+		if n, _ := fmt.Sscanf(string(line), "requests: %d total, %d started, %d done, %d succeeded, %d failed", &total, &started, &done, &succeeded, &failed); n == 5 {
+			return sample{requests: done, errors: done - succeeded}, nil
+		}
+	}
+	return sample{}, fmt.Errorf("h2load reported no requests but\n%s", out)
 }

@@ -44,6 +44,9 @@ func (f figure) better(a, b float64) bool { return (a < b) != (f == rps) }
 func (f figure) String() string { return figures[f] }
 
 func (f figure) text(v float64) string {
+	if v == 0 {
+		return "-" // not measured
+	}
 	switch f {
 	case cpu:
 		return fmt.Sprintf("%.2f", v)
@@ -82,7 +85,11 @@ func (t *table) print(r *lab.Result) (missed int) {
 			if f == memory {
 				width = 8
 			}
-			r.Printf(" %*.2f", width, median(ratios))
+			text := "-"
+			if v := median(ratios); !math.IsNaN(v) {
+				text = fmt.Sprintf("%.2f", v)
+			}
+			r.Printf(" %*s", width, text)
 			if f == cpu {
 				low, high := interval(ratios)
 				r.Printf(" %17s", fmt.Sprintf("%.2f..%.2f", low, high))

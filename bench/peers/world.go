@@ -56,12 +56,15 @@ func newWorld(ctx context.Context, o options) (_ *world, err error) {
 	if w.green, err = w.lab.Address(); err != nil {
 		return nil, err
 	}
+	if err = w.certify(); err != nil {
+		return nil, err
+	}
 	return w, w.startVersions()
 }
 
 // gather finds, installs or builds every program.
 func (w *world) gather(o options) error {
-	if err := debian(w.ctx, "nginx", "haproxy", "wrk"); err != nil {
+	if err := debian(w.ctx, map[string]string{"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client"}); err != nil {
 		return err
 	}
 	caddy, err := caddy(w.ctx, w.dir, o.caddy)
@@ -83,6 +86,7 @@ func (w *world) gather(o options) error {
 		{"haproxy", find("haproxy"), versionOf(find("haproxy"), "-v")},
 		{"caddy", caddy, moduleOf(caddy)},
 		{"wrk", find("wrk"), versionOf(find("wrk"), "-v")},
+		{"h2load", find("h2load"), versionOf(find("h2load"), "--version")},
 	}
 	if o.base != "" {
 		path, err := filepath.Abs(o.base)
