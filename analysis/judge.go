@@ -192,10 +192,11 @@ func (j *Judge) observeFinal(i, k int, s Sample) {
 	current := s.At > j.state.WeightAt
 	if r.Check && current {
 		// Followers judge the same counts as their detector.
-		clear := &st.Clear[min(k, len(st.Clear)-1)]
+		k := min(k, len(st.Clear)-1)
+		clear := &st.Clear[k]
 		clear.Observe(s.At, evidence.Counts{
 			CandidateN: s.Candidate.N, CandidateX: s.Candidate.Raw, StableN: s.Stable.N, StableX: s.Stable.Raw,
-		}, r.null)
+		}, r.clearNull(k))
 	}
 	if r.source == ofPace && k < len(r.columns)-1 {
 		return // the percentile that the rule names is measured

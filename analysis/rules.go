@@ -12,6 +12,12 @@ const (
 	// errors are made by clients, whose mix differs more.
 	errorFloor  = .0005
 	clientFloor = .005
+
+	// An early pass by a limit relative to stable proves that the candidate has
+	// less than clearMargin times stable's rate of bad requests: that two versions
+	// are equal cannot be proven, and to prove 1.5 times takes twice as many
+	// requests. The limit itself is judged on.
+	clearMargin = 2
 )
 
 // source says which samples a rule is judged on.
@@ -92,6 +98,19 @@ func (r *judged) relative() bool { return r.Condition.Relative() }
 // share is the largest allowed share of bad requests beside a stable with the
 // given rate.
 func (r *judged) share(stable float64) float64 { return min(r.null.Delta+r.null.Rho*stable, 1) }
+
+// clearNull is what must be disproven for an early pass by detector k.
+func (r *judged) clearNull(k int) evidence.Hypothesis {
+	h := r.null
+	switch {
+	case !r.relative(), r.source == ofPace && clearMargin*r.guess(k) >= 1:
+	case r.source == ofPace:
+		h = evidence.Hypothesis{Delta: errorFloor, Rho: clearMargin}
+	default:
+		h.Rho = max(h.Rho, clearMargin)
+	}
+	return h
+}
 
 // guess is stable's rate before anything is known of it.
 func (r *judged) guess(detector int) float64 {

@@ -150,7 +150,7 @@ func TestDetector_ShorterTicksSpendNoFaster(t *testing.T) {
 		return d.Wealth.Reserve
 	}
 	short, long := reserve(100*time.Millisecond), reserve(time.Second)
-	want := .6 * math.Sqrt(600./1500)
+	want := (1 - startShare) * math.Sqrt(600./1500)
 	if math.Abs(short/long-1) > .01 || math.Abs(short/want-1) > .01 {
 		t.Fatalf("reserve %g with short and %g with long ticks, want about %g", short, long, want)
 	}

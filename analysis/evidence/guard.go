@@ -11,9 +11,11 @@ const (
 	burstBlocks = 5
 
 	// Hot blocks with no longer pause than quietBlocks make one run, of which so
-	// many must lie outside its hottest burst.
+	// many must lie outside its hottest burst: a stray error may make one. In a run
+	// that lasts longRun, because blocks are long, one is enough.
 	quietBlocks  = 10
-	othersNeeded = 1
+	othersNeeded = 2
+	longRun      = 5 * time.Second
 
 	// climbFrom is the evidence below which nothing is suspected, and by how much
 	// what does not stem from a burst must have grown to be suspicion of its own.
@@ -30,6 +32,9 @@ type Guard struct {
 	Hot   int `json:"hot"`   // blocks of the run
 	Most  int `json:"most"`  // of those, in the burst that has most
 	Quiet int `json:"quiet"` // blocks since the last hot one
+
+	Since time.Duration `json:"since"` // end of the run's first hot block
+	Until time.Duration `json:"until"` // and of its last
 
 	Before float64 `json:"before"` // evidence where it began to climb
 	Peak   float64 `json:"peak"`   // most that one burst multiplied it with since then
@@ -52,6 +57,10 @@ func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
 		if g.Quiet > quietBlocks {
 			g.Hot, g.Most = 0, 0
 		}
+		if g.Hot == 0 {
+			g.Since = at
+		}
+		g.Until = at
 		g.Hot++
 		g.Quiet = 0
 	} else {
@@ -78,7 +87,11 @@ func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
 // it grew beyond what any one can have made of it.
 func (g *Guard) sustained(evidence, threshold float64) bool {
 	burst := g.Before * g.Peak
-	return burst < threshold || g.Hot-g.Most >= othersNeeded || evidence >= climbFrom*burst
+	needed := othersNeeded
+	if g.Until-g.Since >= longRun {
+		needed = 1
+	}
+	return burst < threshold || g.Hot-g.Most >= needed || evidence >= climbFrom*burst
 }
 
 func (g *Guard) check() error {

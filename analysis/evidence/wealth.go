@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	startShare   = .4  // invested at the start
+	startShare   = .5  // invested at the start
 	restartShare = .25 // invested at each later stage
 	dripWeight   = .5
 	dripSeconds  = 600.

@@ -20,7 +20,8 @@ func errorRule(condition string) analysis.Policy {
 	return policy(time.Hour, condition)
 }
 
-// policy is one of triggers with a patience of five minutes.
+// policy is one of triggers with a patience of five minutes, and of checks where
+// a condition says what must hold.
 func policy(longest time.Duration, conditions ...string) analysis.Policy {
 	p := analysis.Policy{MaxDuration: longest}
 	for _, text := range conditions {
@@ -28,7 +29,7 @@ func policy(longest time.Duration, conditions ...string) analysis.Policy {
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
-		p.Rules = append(p.Rules, analysis.Rule{ID: text, Condition: c})
+		p.Rules = append(p.Rules, analysis.Rule{ID: text, Condition: c, Check: c.Below})
 	}
 	if err := p.Validate(); err != nil {
 		panic("BUG: " + err.Error())

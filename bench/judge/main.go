@@ -104,6 +104,7 @@ func suite() []scene {
 			scenes = append(scenes, scene{"on the limit", func() []row { return one(onTheLimit(400, 1e6, share, of)) }})
 		}
 	}
+	scenes = append(scenes, completeSuite()...)
 	return append(scenes, scene{"cost", func() []row { return one(cost()) }})
 }
 
