@@ -74,6 +74,7 @@ func TestReader_SaysWhereAFileIsWrong(t *testing.T) {
 	f(head+"-1,blue,10,0,0\n", 3, 1, "is no time")
 	f(head+"NaN,blue,10,0,0\n", 3, 1, "is no time")
 	f(head+"1e3,blue,10,0,0\n", 3, 1, "is no time")
+	f(head+".5,blue,10,0,0\n", 3, 1, "is no time")
 	f(head+"1.,blue,10,0,0\n", 3, 1, "is no time")
 	f(head+"1.0000000001,blue,10,0,0\n", 3, 1, "finer than a nanosecond")
 	f(head+"99999999999999999999,blue,10,0,0\n", 3, 1, "later than a trial can last")
@@ -88,11 +89,7 @@ func TestReader_SaysWhereAFileIsWrong(t *testing.T) {
 }
 
 func TestReader_ReadsWhatEditorsMakeOfAFile(t *testing.T) {
-	rows, marks, columns, err := readAll("\ufeff# weir  counts 1\r\n# taken by ana\r\n# stage 0 0\r\nversion, t ,errors,requests,node,over_1500ms\r\n\r\nblue,.5,1, 10 ,n1,2\r\n")
-	if err == nil {
-		t.Fatal("a time without its whole seconds was read")
-	}
-	rows, marks, columns, err = readAll("\ufeff# weir  counts 1\r\n# taken by ana\r\n# stage 0 0\r\nversion, t ,errors,requests,node,over_1500ms\r\n\r\nblue,0.5,1, 10 ,n1,2")
+	rows, marks, columns, err := readAll("\ufeff# weir  counts 1\r\n# taken by ana\r\n# stage 0 0\r\nversion, t ,errors,requests,node,over_1500ms\r\n\r\nblue,0.5,1, 10 ,n1,2")
 	if err != nil {
 		t.Fatal(err)
 	}

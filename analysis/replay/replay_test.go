@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,8 +163,33 @@ func TestRun_CommentsTellHealthAndStages(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = run(t, p, head+"# stage 0 0\n# stage 1 20\n"+ticks(1, 30, 0, 10))
-	if v := got[len(got)-1]; v.Verdict != analysis.Fail || v.T < 20 || v.T > 21 {
+	if v := got[len(got)-1]; v.Verdict != analysis.Fail || v.T != 20 || v.CandidateRequests != 400 {
 		t.Errorf("%+v", got)
+	}
+	// At 100 % there is no baseline: what both versions do looks like the candidate's.
+	p = plan(t, "error_rate > 1%")
+	for stage := range p.Weights {
+		got = run(t, p, fmt.Sprintf("%s# stage %d 0\n", head, stage)+ticks(1, 20, 90, 10))
+		failed := slices.ContainsFunc(got, func(v Verdict) bool { return v.Verdict == analysis.Fail })
+		if failed != (p.Weights[stage] == 10_000) {
+			t.Errorf("stage %d: %+v", stage, got)
+		}
+	}
+}
+
+func TestRun_TheFirstTickAndTheBaselineCount(t *testing.T) {
+	evidence := func(text string) float64 {
+		t.Helper()
+		got := run(t, plan(t, "error_rate > 1%"), head+text)
+		return got[len(got)-1].Evidence
+	}
+	good := ticks(1, 2, 0, 0)
+	if with, without := evidence(ticks(0, 0, 0, 10)+good), evidence(good); with <= without {
+		t.Errorf("ten errors at 0 give an evidence of %g, none give %g", with, without)
+	}
+	bad := ticks(1, 2, 0, 2)
+	if with, without := evidence("# baseline 0\n"+bad), evidence(bad); with == without {
+		t.Errorf("a baseline changes nothing: %g", with)
 	}
 }
 
@@ -281,4 +307,22 @@ func BenchmarkRun_AMillionRows(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestObserve_WhatAFileDoesNotSayLowersTheEvidence(t *testing.T) {
+	f := func(requests, errors, over uint64, wantCandidate, wantStable analysis.Counts) {
+		t.Helper()
+		r := &Row{Requests: requests, Errors: Bad{All: errors, Unique: errors}}
+		bad := Bad{All: over, Unique: over}
+		if got := slowCandidate(r, bad); got != wantCandidate {
+			t.Errorf("%d requests, %d errors, %d slow: candidate %+v, want %+v", requests, errors, over, got, wantCandidate)
+		}
+		if got := slowStable(r, bad); got != wantStable {
+			t.Errorf("%d requests, %d errors, %d slow: stable %+v, want %+v", requests, errors, over, got, wantStable)
+		}
+	}
+	f(20, 0, 3, analysis.Counts{N: 20, X: 3, Raw: 3}, analysis.Counts{N: 20, X: 3, Raw: 3})
+	f(20, 10, 0, analysis.Counts{N: 10}, analysis.Counts{N: 20, X: 10})
+	f(20, 10, 3, analysis.Counts{N: 13, X: 3, Raw: 3}, analysis.Counts{N: 20, X: 13, Raw: 3})
+	f(20, 10, 15, analysis.Counts{N: 20, X: 15, Raw: 15}, analysis.Counts{N: 20, X: 20, Raw: 15})
 }
