@@ -90,6 +90,11 @@ func (s *stream) appendHead() Rejection {
 			}
 			continue
 		}
+		// net/http lets none of these through; that is not left to chance.
+		kind := classify([]byte(name))
+		if !isTokens([]byte(name)) || kind == fieldConnection || kind == fieldTransferEncoding {
+			return BadField
+		}
 		for _, v := range values {
 			if !isValue(v) {
 				return BadField
