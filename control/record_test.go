@@ -265,10 +265,10 @@ func TestRecording_OfARollbackFailsAgainWhenReplayed(t *testing.T) {
 		return got
 	}
 	got := judge(plan)
-	if got.Verdict != want.Kind || got.RuleID != want.Rule || got.Path != want.Path || got.T > want.At.Seconds()+.2 || got.T < want.At.Seconds()-1 {
+	if got.Verdict != want.Kind || got.RuleID != want.Rule || got.Path != want.Path || got.T > want.At.Seconds() {
 		t.Fatalf("replayed: %+v\nwant: %+v\n%s", got, want, text.String())
 	}
-	for _, line := range []string{"# weir counts 1\n", "\n# stage 0 0", "\n# stage 1 0."} {
+	for _, line := range []string{"# weir counts 1\n", "\n# stage 0 ", "\n# stage 1 "} {
 		if !strings.Contains(text.String(), line) {
 			t.Errorf("%q is not in\n%s", line, text.String())
 		}
