@@ -74,8 +74,13 @@ func run(ctx context.Context, o options) (err error) {
 	for _, s := range scenarios {
 		began := time.Now()
 		n, err := b.scenario(s)
+		if ctx.Err() != nil {
+			return fmt.Errorf("cannot measure scenario %q: %w", s.name, errors.Join(ctx.Err(), err))
+		}
 		if err != nil {
-			return fmt.Errorf("cannot measure scenario %q: %w", s.name, err)
+			// The others are worth having.
+			result.Printf("  not measured: %v\n\n", err)
+			n = 1
 		}
 		missed += n
 		progress("%s took %.0f s", s.name, time.Since(began).Seconds())
@@ -84,7 +89,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d bars were missed", missed)
+		return fmt.Errorf("%d bars were missed, or could not be measured", missed)
 	}
 	return nil
 }

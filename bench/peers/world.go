@@ -152,11 +152,20 @@ func (w *world) startVersions() error {
   root %s;
   add_header X-Version %s;
   location = /small { return 200 "hello, world\n"; }
-  location = /upload { return 200 "thank you\n"; }
+  location = /thanks { return 200 "thank you\n"; }
+  # Read to the end before it is answered, as most versions do.
+  location = /upload {
+    proxy_pass http://thanks/thanks;
+    proxy_pass_request_body off;
+    proxy_set_header Content-Length "";
+  }
 }
 `, address, bodies, version)
 	}
-	config := nginxConfig(w.dir, "versions", `open_file_cache max=10;
+	config := nginxConfig(w.dir, "versions", `upstream thanks { server `+w.blue+`; keepalive 64; keepalive_requests 1000000000; }
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+open_file_cache max=10;
 client_max_body_size 0;
 client_body_buffer_size 256k;
 keepalive_requests 1000000000;
