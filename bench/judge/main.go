@@ -1,11 +1,13 @@
 // Command judge measures the judge as it ships, with 100 ms dispatch ticks, the
 // alpha split, both horizons and one bad outcome per bucket, in simulated worlds
 // with fixed seeds. It prints a table of each value beside its bar, and exits
-// with 1 if one is missed. Arguments name the scenes to run; none means all.
-// Bar 1 is a property test of package evidence.
+// with 1 if one is missed. Arguments name the scenes to run; none means all. The
+// scene "comparison" feeds the same traffic to judges as others have them and
+// writes two plots. Bar 1 is a property test of package evidence.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -20,15 +22,25 @@ import (
 )
 
 func main() {
+	plots := flag.String("plots", "bench/results", "directory that the plots of the comparison are written to")
+	flag.Parse()
 	start := time.Now()
 	var rows []row
 	for _, s := range suite() {
-		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], s.name) {
+		if flag.NArg() > 0 && !slices.Contains(flag.Args(), s.name) {
 			continue
 		}
 		began := time.Now()
 		rows = append(rows, s.run()...)
 		fmt.Fprintf(os.Stderr, "%s: %s\n", s.name, time.Since(began).Round(100*time.Millisecond))
+	}
+	if flag.NArg() == 0 || slices.Contains(flag.Args(), "comparison") {
+		compared, drawn := comparison(100)
+		rows = append(rows, compared...)
+		if err := draw(*plots, drawn); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	fmt.Printf("%s %s/%s, %d processors, in %s\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
 		runtime.GOMAXPROCS(0), time.Since(start).Round(time.Second))

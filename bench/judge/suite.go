@@ -28,7 +28,9 @@ func completeSuite() []scene {
 			}
 		}},
 		{"diurnal", func() []row { return []row{diurnal(500)} }},
-		{"quiet", func() []row { return []row{quiet(200, 0, 0, 0), quiet(200, 1, 0, 6), quiet(200, .2, 0, 30), quiet(200, 1, 10*time.Minute, 0), quiet(200, .2, 10*time.Minute, 0)} }},
+		{"quiet", func() []row {
+			return []row{quiet(200, 0, 0, 0), quiet(200, 1, 0, 6), quiet(200, .2, 0, 30), quiet(200, 1, 10*time.Minute, 0), quiet(200, .2, 10*time.Minute, 0)}
+		}},
 		{"latency", func() []row {
 			return append([]row{slower(300, 1.5, 200), slower(300, 1.2, 5000)}, equallySlowRows(100)...)
 		}},
