@@ -47,8 +47,8 @@ type clientConn struct {
 	body    pace        // of the request body
 	stopped atomic.Bool // reads of the body fail from now on
 
-	sendArmed int64 // when the write deadline was last moved
-	sends     pace  // of the answer
+	sendBy int64 // when the write deadline that is set passes; 0: unknown
+	sends  pace  // of the answer
 
 	parkedAt    int32 // file descriptor; the parker's
 	parkedUntil int64
@@ -228,13 +228,11 @@ func (c *clientConn) send(p []byte) error {
 		deadline = c.sends.allow(now, int64(len(p)), idle)
 	}
 	// As with reads, precision is not worth a timer for each write.
-	if deadline < now+idle || now-c.sendArmed > idle/8 {
+	if c.sendBy > deadline || c.sendBy < now+(deadline-now)/2 {
 		if err := c.Conn.SetWriteDeadline(c.server.handler.at(deadline)); err != nil {
 			return err
 		}
-		if c.sendArmed = now; deadline < now+idle {
-			c.sendArmed = now - idle // a shorter one must not outlive this write
-		}
+		c.sendBy = deadline
 	}
 	_, err := c.Conn.Write(p)
 	if len(p) >= paced {

@@ -115,6 +115,21 @@ func (r *recorderUpstream) note(round, at int, m *message, err error) {
 	}
 }
 
+// complete is the number of whole requests since take.
+func (r *recorderUpstream) complete() (n int) {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.seen {
+		if r.seen[i].complete {
+			n++
+		}
+	}
+	return n
+}
+
 func okAnswer(m *message) string {
 	body := "ok " + m.start[1]
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
@@ -161,15 +176,17 @@ func (f *forwarder) try(raw []byte, split int, mustClose bool) (r result, err er
 	method, _, _ := strings.Cut(string(raw), " ")
 	var got []byte
 	buf := make([]byte, 64<<10)
-	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
 		_ = nc.SetReadDeadline(time.Now().Add(80 * time.Millisecond))
 		n, err := nc.Read(buf)
 		got = append(got, buf[:n]...)
 		if r.closed = err != nil && !isTimeout(err); r.closed {
 			break
 		}
-		if err != nil && !mustClose && len(readAnswers(got, method).answers) > 0 {
-			break
+		if err != nil && !mustClose {
+			if n := len(readAnswers(got, method).answers); n > 0 && n >= f.upstream.complete() {
+				break
+			}
 		}
 	}
 	closed := r.closed
@@ -333,7 +350,7 @@ func newForwarder(t *testing.T, early bool) *forwarder {
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	w := newWorld(t, func(s *route.Service, o *Options) {
 		o.AccessLog = zap.New(zapcore.NewCore(encoder, f.log, zap.InfoLevel))
-		o.HeadTimeout, o.BodyTimeout = 300*time.Millisecond, 300*time.Millisecond
+		o.HeadTimeout, o.BodyTimeout = time.Second, time.Second
 	}, newUpstream(t, r.serve))
 	f.addr = w.addr
 	f.settle = func() {

@@ -85,42 +85,61 @@ func (h *Handler) finish(x *exchange, again *bool) {
 // old clients send one after a body (RFC 9112 section 2.2).
 const maxEmptyLines = 4
 
+// headScan looks for a request head in bytes that arrive in pieces. The zero
+// value is at the start of a request.
+type headScan struct {
+	searched int // bytes of the head that hold no end
+	empty    int // empty lines before it
+}
+
+// next returns how many bytes of empty lines come first, and the length of the
+// head behind them; 0: it is not complete. What cannot become a head, or none
+// of at most largest bytes, is refused at once. b is all that was received and
+// not skipped.
+func (s *headScan) next(b []byte, largest int) (skip, n int, r Rejection) {
+	for len(b) > 1 && b[0] == '\r' && b[1] == '\n' {
+		if s.empty++; s.empty > maxEmptyLines {
+			return skip, 0, BadRequestLine
+		}
+		skip, b = skip+2, b[2:]
+	}
+	n, ok := headEnd(b, s.searched)
+	switch {
+	case !ok || n == 0 && !plausible(b, s.searched):
+		return skip, 0, lineOf(b)
+	case n > largest || n == 0 && len(b) >= largest:
+		return skip, 0, tooLarge(b)
+	}
+	s.searched = len(b)
+	return skip, n, Accepted
+}
+
 // readHead reads a request head up to its empty line. The head stays in the
 // buffer until the next await. An error means that the client went away, or
 // asked for nothing.
 func (c *clientConn) readHead() (head []byte, r Rejection, err error) {
-	largest := c.server.options.MaxHead
-	searched, empty := 0, 0
+	var scan headScan
 	for late := false; ; late = true {
-		b := c.buf.b[c.r:c.w]
-		for len(b) > 1 && b[0] == '\r' && b[1] == '\n' {
-			if empty++; empty > maxEmptyLines {
-				return nil, BadRequestLine, nil
-			}
-			c.r += 2
-			b = b[2:]
+		skip, n, r := scan.next(c.buf.b[c.r:c.w], c.server.options.MaxHead)
+		c.r += skip
+		if r != Accepted {
+			return nil, r, nil
 		}
-		n, ok := headEnd(b, searched)
-		switch {
-		case !ok || n == 0 && !plausible(b, searched):
-			return nil, lineOf(b), nil
-		case n > largest || n == 0 && len(b) >= largest:
-			return nil, tooLarge(b), nil
-		case n > 0:
-			c.base = c.r + n
-			c.r = c.base
-			return b[:n], Accepted, nil
+		if n > 0 {
+			head = c.buf.b[c.r : c.r+n]
+			c.r += n
+			c.base = c.r
+			return head, Accepted, nil
 		}
-		searched = len(b)
 		if !late {
 			if err := c.setReadDeadline(c.server.handler.Now() + int64(c.server.options.HeadTimeout)); err != nil {
 				return nil, 0, err
 			}
 		}
 		if c.w == len(c.buf.b) {
-			c.w, c.r = copy(c.buf.b, b), 0
+			c.w, c.r = copy(c.buf.b, c.buf.b[c.r:c.w]), 0
 		}
-		if err := c.fill(); isTimeout(err) && len(b) > 0 {
+		if err := c.fill(); isTimeout(err) && c.r < c.w {
 			return nil, HeadTimeout, nil
 		} else if err != nil {
 			return nil, 0, err

@@ -20,6 +20,7 @@ func (x *exchange) respond() {
 		x.close = true // an early answer: what the client still sends is no request
 	}
 	x.headed(at, x.resp.status)
+	x.conn.sends = newPace(at, x.h.options.BodyTimeout, &x.h.options)
 	x.status = x.resp.status
 	x.close = x.close || x.h.draining.Load()
 	x.appendAnswerHead()
