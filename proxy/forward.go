@@ -286,7 +286,7 @@ func idempotent(method []byte) bool {
 // failed ends an exchange in which the endpoint did not do its part, unless it
 // was the client that did not.
 func (x *exchange) failed(reason stats.Reason) {
-	if x.left {
+	if x.left || x.outOfTime() {
 		x.leave()
 		return
 	}

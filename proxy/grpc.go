@@ -47,12 +47,27 @@ func (x *exchange) outcome(trailers []byte) stats.Outcome {
 	if code < 0 {
 		code = grpcUnknown
 	}
-	limit := x.service.Timeout
-	own, ok := grpcTimeout(x.head.field("grpc-timeout"))
-	if grpcError(code, ok && (limit <= 0 || own < limit)) {
+	if _, own := x.ownTimeout(); grpcError(code, own) {
 		o.Reason = stats.Status
 	}
 	return o
+}
+
+// ownTimeout is the client's own for its call, if that is shorter than the
+// service's.
+func (x *exchange) ownTimeout() (time.Duration, bool) {
+	own, ok := grpcTimeout(x.head.field("grpc-timeout"))
+	return own, ok && (x.service.Timeout <= 0 || own < x.service.Timeout)
+}
+
+// outOfTime reports whether the client's own time for its call has run out. Its
+// endpoint may reset it then, just as the client does.
+func (x *exchange) outOfTime() bool {
+	if x.service.Protocol == route.HTTP1 || !isGRPC(x.head.field("content-type")) {
+		return false
+	}
+	own, ok := x.ownTimeout()
+	return ok && x.h.Now()-x.startedAt >= int64(own)
 }
 
 // grpcStatus finds the status in a block of field lines, or returns -1.

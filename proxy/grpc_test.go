@@ -117,6 +117,24 @@ func TestGRPC_CallsPassWithMetadataAndStatus(t *testing.T) {
 	}
 }
 
+func TestGRPC_StatusWithoutAnyMessageIsHeard(t *testing.T) {
+	f := func(code codes.Code, errors uint64) {
+		t.Helper()
+		w := newWorld(t, h2cService, newCalls(t, func(grpc.ServerStream, string) error { return status.Error(code, "at once") }))
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if _, err := call(ctx, w.dialGRPC(), "Any", "hello"); status.Code(err) != code {
+			t.Errorf("got %v, want %s", err, code)
+		}
+		if totals := w.totals(0); totals.Codes[200] != 1 || totals.Reasons[stats.Status] != errors {
+			t.Errorf("%s: counted %d answers, %v", code, totals.Codes[200], totals.Reasons)
+		}
+	}
+
+	f(codes.Unavailable, 1)
+	f(codes.NotFound, 0)
+}
+
 func TestGRPC_StreamsRunBothWays(t *testing.T) {
 	w := newWorld(t, h2cService, newCalls(t, echo))
 	conn := w.dialGRPC()

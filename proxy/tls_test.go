@@ -170,6 +170,11 @@ func TestTLS_NewFilesAreUsedWithoutLosingConnectionsOrSessions(t *testing.T) {
 	if err := speak(old); err != nil {
 		t.Errorf("the connection from before: %v", err)
 	}
+	// The key that was broken and mended, and the new pair in two steps at most.
+	time.Sleep(20 * time.Millisecond)
+	if n := logs.FilterMessageSnippet("changed").Len(); n > 3 {
+		t.Errorf("%d changes were logged", n)
+	}
 }
 
 func TestTLS_FilesThatDoNotFitAreNamed(t *testing.T) {
