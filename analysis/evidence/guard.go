@@ -15,7 +15,7 @@ const (
 	// that lasts longRun, because blocks are long, one is enough.
 	quietBlocks  = 10
 	othersNeeded = 2
-	longRun      = 5 * time.Second
+	longRun      = 2 * time.Second
 
 	// climbFrom is the evidence below which nothing is suspected, and by how much
 	// what does not stem from a burst must have grown to be suspicion of its own.
