@@ -58,11 +58,11 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.serve(&s.client, s.request)
+	if s.gone() {
+		hc.reset(h) // even if an answer was ready: nobody waited for it
+	}
 	if s.state == streamDone {
 		return
-	}
-	if r.Context().Err() != nil {
-		hc.reset(h)
 	}
 	panic(http.ErrAbortHandler) // resets the stream, so that no part passes for the whole
 }
