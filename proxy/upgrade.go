@@ -115,7 +115,11 @@ func (x *exchange) tunnel() {
 func (t *tunnel) pump(dst, src net.Conn, read func() ([]byte, error)) (total int64) {
 	for {
 		deadline := t.deadline()
-		if src.SetReadDeadline(t.h.at(deadline)) != nil || t.stopped.Load() {
+		if src.SetReadDeadline(t.h.at(deadline)) != nil {
+			t.stop() // closed from outside
+			return total
+		}
+		if t.stopped.Load() {
 			return total
 		}
 		b, err := read()
