@@ -95,6 +95,8 @@ type Controller struct {
 	waiters   []waiter
 	announced int64 // revision that nodes/<node> last carried
 	said      time.Time
+	tallied   time.Time // when tallies/<node> was last written
+	tallying  bool      // it is there
 	lastLook  time.Time
 	lastView  time.Time
 	unshown   bool // the view is older than the state

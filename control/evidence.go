@@ -19,6 +19,10 @@ type evidence struct {
 	// Judges hold the judge of each candidate, by version.
 	Judges map[string]json.RawMessage `json:"judges"`
 
+	// Fleet is what the leader of a fleet knows beside its own: the judge of
+	// all nodes' counts, and what it took of each, by version.
+	Fleet map[string]fleetEvidence `json:"fleet,omitempty"`
+
 	Node string `json:"node"`
 	Boot string `json:"boot"`
 }

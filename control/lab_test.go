@@ -28,11 +28,13 @@ func TestMain(m *testing.M) {
 // recorders by the tables that it publishes; no socket is involved.
 type lab struct {
 	*Controller
-	t      *testing.T
-	dir    string
-	base   time.Time
-	tables atomic.Pointer[route.Table]
-	stop   func()
+	node     string // empty: one
+	external string // endpoint of an etcd that others share; empty: embedded
+	t        *testing.T
+	dir      string
+	base     time.Time
+	tables   atomic.Pointer[route.Table]
+	stop     func()
 }
 
 func newLab(t *testing.T) *lab {
@@ -47,13 +49,22 @@ func newLab(t *testing.T) *lab {
 func (l *lab) start() {
 	l.t.Helper()
 	log := zap.NewNop()
-	s, err := store.Open(l.t.Context(), store.Options{Embedded: &store.Embedded{Dir: l.dir}, Node: "one"}, log)
+	if l.node == "" {
+		l.node = "one"
+	}
+	options := store.Options{Dir: l.dir, Node: l.node}
+	if l.external == "" {
+		options.Embedded = &store.Embedded{Dir: l.dir}
+	} else {
+		options.External = &store.External{Endpoints: []string{l.external}}
+	}
+	s, err := store.Open(l.t.Context(), options, log)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	endpoints := upstream.NewRegistry(upstream.Options{})
 	l.Controller = New(Options{
-		Node: "one", Boot: "boot", Version: "test", Now: func() int64 { return int64(time.Since(l.base)) },
+		Node: l.node, Boot: "boot of " + l.node, Version: "test", Now: func() int64 { return int64(time.Since(l.base)) },
 		Tables: &l.tables, Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -80,7 +91,7 @@ func (l *lab) start() {
 			endpoints.Close()
 		})
 	}
-	l.until("the state is loaded", func() bool { return l.Loaded() && l.View().Leader })
+	l.until("the state is loaded", func() bool { return l.Loaded() && l.View().LeaderNode != "" })
 }
 
 // until waits for something that must happen soon.

@@ -49,6 +49,7 @@ func (c *Controller) look(now time.Time) {
 	}
 	c.ensureKeys(now)
 	c.announce(now)
+	c.tally(now)
 	c.measure(now)
 	if since := now.Sub(c.lastView); since >= showEvery || c.unshown && since >= sayEvery {
 		c.show(now)
@@ -66,6 +67,7 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 		t.stageElapsed += delta
 	}
 	t.advance(tick)
+	c.lead(t)
 	c.probeVerdicts(t, delta)
 	t.record.look(t, tick, c.versionUp(t.service, t.from))
 	if t.ended.IsZero() {
@@ -82,10 +84,10 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 // cutFailed cuts the candidates that are proven bad.
 func (c *Controller) cutFailed(t *trial, now time.Time) {
 	for _, s := range t.sides {
-		if !s.judge.Failed() {
+		if !s.decides().Failed() {
 			continue
 		}
-		if v := s.judge.Verdict(); failed(v) && c.weighs(t.service, s.version) && c.versionUp(t.service, t.from) {
+		if v := s.decides().Verdict(); failed(v) && c.weighs(t.service, s.version) && c.versionUp(t.service, t.from) {
 			c.cut(rollout.Cut{
 				Rollout: t.id, Service: t.service, Version: s.version, Generation: t.stretch.Generation,
 				At: now, Reason: v.Text, Verdict: v,
@@ -105,6 +107,9 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 			rounds = -1
 		}
 		s.judge.Health(rounds, stableUp)
+		if s.fleet != nil {
+			s.fleet.judge.Health(rounds, stableUp)
+		}
 	}
 }
 
@@ -177,7 +182,7 @@ func (c *Controller) afterwards(t *trial, pair rollout.Pair, now time.Time) roll
 		return nil
 	}
 	for _, s := range t.sides {
-		if s.judge.StableBreaks(r.Verdict.Rule) {
+		if s.judge.StableBreaks(r.Verdict.Rule) || s.fleet != nil && s.fleet.leads && s.fleet.judge.StableBreaks(r.Verdict.Rule) {
 			return rollout.StableBreaks{At: now, Rule: r.Verdict.Rule}
 		}
 	}

@@ -35,6 +35,7 @@ type mirror struct {
 	evidence map[string]entry[evidence]
 	cuts     map[string]map[string]entry[rollout.Cut] // by rollout and node
 	nodes    map[string]entry[nodeRecord]
+	tallies  map[string]tally
 	audit    map[string]entry[AuditView]
 	leader   string
 
@@ -69,6 +70,7 @@ func newMirror() *mirror {
 		evidence: make(map[string]entry[evidence]),
 		cuts:     make(map[string]map[string]entry[rollout.Cut]),
 		nodes:    make(map[string]entry[nodeRecord]),
+		tallies:  make(map[string]tally),
 		audit:    make(map[string]entry[AuditView]),
 		bad:      make(map[string]string),
 	}
@@ -121,6 +123,7 @@ func (m *mirror) keysHeld() []string {
 	add(store.States, slices.Collect(maps.Keys(m.states))...)
 	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)
 	add(store.Evidences, slices.Collect(maps.Keys(m.evidence))...)
+	add(store.Tallies, slices.Collect(maps.Keys(m.tallies))...)
 	add(store.Nodes, slices.Collect(maps.Keys(m.nodes))...)
 	add(store.Audit, slices.Collect(maps.Keys(m.audit))...)
 	for id, byNode := range m.cuts {
@@ -161,6 +164,11 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		err = put(m.evidence, name, kv)
 	case store.Nodes:
 		err = put(m.nodes, name, kv)
+	case store.Tallies:
+		var t tally
+		if t, err = decodeTally(kv.Value); err == nil {
+			m.tallies[name] = t
+		}
 	case store.Audit:
 		err = put(m.audit, name, kv)
 		m.trail = nil
@@ -241,6 +249,8 @@ func (m *mirror) drop(key string, ch *changes) {
 		delete(m.evidence, name)
 	case store.Nodes:
 		delete(m.nodes, name)
+	case store.Tallies:
+		delete(m.tallies, name) // what it said was taken; nothing is subtracted
 	case store.Audit:
 		delete(m.audit, name)
 		m.trail = nil

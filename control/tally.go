@@ -30,6 +30,7 @@ type tally struct {
 type rolloutTally struct {
 	id         string
 	generation int
+	since      uint32 // the tick from which this process counts; with the boot it names one life
 	sides      []sideTally
 }
 
@@ -74,6 +75,7 @@ func (t tally) encode() []byte {
 	for _, r := range t.rollouts {
 		text(r.id)
 		b = binary.AppendUvarint(b, uint64(r.generation))
+		b = binary.AppendUvarint(b, uint64(r.since))
 		b = binary.AppendUvarint(b, uint64(len(r.sides)))
 		for _, s := range r.sides {
 			text(s.version)
@@ -99,7 +101,7 @@ func decodeTally(b []byte) (tally, error) {
 	r := &tallyReader{b: b[2:]}
 	t := tally{boot: r.bytes(int(b[1]))}
 	for range r.count(8) {
-		ro := rolloutTally{id: r.text(), generation: int(r.number(1 << 31))}
+		ro := rolloutTally{id: r.text(), generation: int(r.number(1 << 31)), since: uint32(r.number(1<<32 - 1))}
 		for range r.count(4) {
 			s := sideTally{version: r.text()}
 			for range r.count(8) {
@@ -198,7 +200,7 @@ func (m *merge) take(node string, t tally, emit func(analysis.Sample)) {
 		}
 		for _, s := range r.sides {
 			if s.version == m.version {
-				m.takeSide(fmt.Sprintf("%s %s", node, t.boot), s, emit)
+				m.takeSide(fmt.Sprintf("%s %s.%d", node, t.boot, r.since), s, emit)
 			}
 		}
 	}

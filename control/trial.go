@@ -57,6 +57,7 @@ type side struct {
 	recorded  *stats.Trial
 	recorder  *stats.Recorder // while armed
 	unready   time.Duration   // how long it has had no healthy endpoint
+	fleet     *fleet          // nil: this node is alone
 }
 
 // policyOf composes what a rollout is judged by.
@@ -105,6 +106,9 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 			collector: analysis.NewCollector(policy, t.timeout, int64(tick), t.began),
 			recorded:  stats.NewTrial(limits, policy.Keyed, marks),
 		}
+		if policy.Fuse {
+			s.fleet = newFleet(policy, r.ID, r.Generation, version)
+		}
 		if known != nil {
 			if err := json.Unmarshal(known.Judges[version], s.judge); err != nil {
 				return nil, fmt.Errorf("cannot resume the evidence of rollout %q: version %q: %w", r.ID, version, err)
@@ -147,13 +151,26 @@ func (t *trial) advance(tick uint32) {
 			a, okStable := outcomes(t.stable, uint32(at))
 			b, okCandidate := outcomes(s.recorded, uint32(at))
 			return a, b, okStable && okCandidate
-		}, s.judge.Observe)
-		s.judge.SetStage(analysis.Stage{Index: max(t.stretch.Stage, 0), Elapsed: t.stageElapsed, Weight: int(t.weight)})
+		}, s.observe)
+		s.judge.SetStage(t.stage())
 		s.judge.Advance(t.judged)
 		if t.lost && s.judge.Failed() && promised(s.judge.Verdict().Path) {
 			s.judge.Clear()
 		}
 	}
+}
+
+// observe takes a sample of this node.
+func (s *side) observe(sample analysis.Sample) {
+	s.judge.Observe(sample)
+	if s.fleet != nil {
+		s.fleet.own.add(sample)
+	}
+}
+
+// stage is where the rollout stands, for a judge.
+func (t *trial) stage() analysis.Stage {
+	return analysis.Stage{Index: max(t.stretch.Stage, 0), Elapsed: t.stageElapsed, Weight: int(t.weight)}
 }
 
 // repace lets limits relative to stable's latency follow it, from a tick on in
@@ -231,6 +248,15 @@ func (t *trial) evidence(node, boot string) (evidence, error) {
 			return e, fmt.Errorf("cannot encode the judge of %q: %w", s.version, err)
 		}
 		e.Judges[s.version] = raw
+		if s.fleet == nil || !s.fleet.leads {
+			continue
+		}
+		if e.Fleet == nil {
+			e.Fleet = make(map[string]fleetEvidence, len(t.sides))
+		}
+		if e.Fleet[s.version], err = s.fleet.evidence(); err != nil {
+			return e, err
+		}
 	}
 	return e, nil
 }
@@ -239,7 +265,7 @@ func (t *trial) evidence(node, boot string) (evidence, error) {
 func (t *trial) verdicts() map[string]analysis.Verdict {
 	byVersion := make(map[string]analysis.Verdict, len(t.sides))
 	for _, s := range t.sides {
-		byVersion[s.version] = s.judge.Verdict()
+		byVersion[s.version] = s.decides().Verdict()
 	}
 	return byVersion
 }
@@ -248,7 +274,7 @@ func (t *trial) verdicts() map[string]analysis.Verdict {
 func (t *trial) report() []analysis.RuleReport {
 	var rules []analysis.RuleReport
 	for _, s := range t.sides {
-		rules = append(rules, s.judge.Report()...)
+		rules = append(rules, s.decides().Report()...)
 	}
 	return rules
 }

@@ -1,0 +1,92 @@
+package control
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// sharedEtcd is an etcd that several nodes of a test use.
+func sharedEtcd(t *testing.T) (endpoint string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "etcd") // the path of a socket has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.UnsafeNoFsync = "shared", filepath.Join(dir, "data"), true
+	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "sock")}}
+	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
+	cfg.ListenPeerUrls = []url.URL{}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		e.Close()
+		os.RemoveAll(dir)
+	})
+	<-e.Server.ReadyNotify()
+	return "unix://" + filepath.Join(dir, "sock")
+}
+
+func newFleetLab(t *testing.T, endpoint, node string) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: t.TempDir(), base: time.Now(), node: node, external: endpoint}
+	l.start()
+	t.Cleanup(func() { l.stop() })
+	return l
+}
+
+func TestFleet_JudgesTheCountsOfAllNodesAndGoesOnWhenTheLeaderIsGone(t *testing.T) {
+	endpoint := sharedEtcd(t)
+	a, b := newFleetLab(t, endpoint, "a"), newFleetLab(t, endpoint, "b")
+	if b.View().Leader {
+		a, b = b, a
+	}
+	a.until("both nodes are known", func() bool { return len(a.View().Nodes) == 2 && len(b.View().Nodes) == 2 })
+	a.do(ApplyService{Document: shop(), Actor: "ana"})
+	b.until("the service is there", func() bool { _, ok := b.View().Service("shop"); return ok && b.tables.Load().Service("shop") != nil })
+	var broken atomic.Bool
+	bad := func(version string) bool { return version == "green" && broken.Load() }
+	stopA := a.traffic(400, bad)
+	defer stopA()
+	stopB := b.traffic(400, bad)
+	defer stopB()
+	id := a.do(StartRollout{Plan: canary(stage(1000, time.Hour)), Actor: "ana"}).ID
+	a.until("both serve the stage", func() bool { return a.picked("green") == 1000 && b.picked("green") == 1000 })
+
+	// One node sees 40 candidate requests a second, both together 80.
+	rule := func(l *lab) uint64 {
+		r := l.rollout(id)
+		if len(r.Rules) == 0 {
+			return 0
+		}
+		return r.Rules[0].Candidate.N
+	}
+	a.until("the leader judges what both counted", func() bool { return rule(a) > 400 && rule(a) > rule(b)+rule(b)/2 })
+	before := rule(a)
+
+	a.stop()
+	b.until("the other leads", func() bool { return b.View().Leader })
+	// Its own half would take it five seconds more to get there.
+	led := time.Now()
+	b.until("and goes on from what was judged", func() bool { return rule(b) >= before })
+	if took := time.Since(led); took > 2*time.Second {
+		t.Errorf("the evidence was gathered again: it took %s", took)
+	}
+
+	broken.Store(true)
+	b.until("the candidate is put back", func() bool { return b.phase(id) == rollout.RolledBack && b.picked("green") == 0 })
+}
