@@ -17,12 +17,11 @@ func main() {
 	blue := flag.String("blue", "", "address of the version that gets 90 % of the connections")
 	green := flag.String("green", "", "address of the version that gets 10 % of the connections")
 	flag.Parse()
-	if err := serve(*listen, *blue, *green); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, serve(*listen, *blue, *green))
+	os.Exit(1)
 }
 
+// serve returns when it cannot accept any more.
 func serve(listen, blue, green string) error {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
