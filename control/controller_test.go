@@ -26,6 +26,9 @@ func TestController_HealthyCandidateBecomesStable(t *testing.T) {
 	if s.State.Stable != "green" || s.State.Previous != "blue" || l.picked("green") != 10_000 {
 		t.Fatalf("state after success: %+v", s.State)
 	}
+	if v := l.rollout(id).State.Verdict; v == nil || v.Kind != analysis.Pass {
+		t.Fatalf("the verdict that moved it on: %+v", v)
+	}
 	var phases []rollout.Phase
 	for _, h := range l.rollout(id).State.History {
 		phases = append(phases, h.To)

@@ -115,6 +115,7 @@ func (m *machine) tickStage(t Tick) {
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
 	default:
+		r.Verdict = &v
 		m.next(self, passed)
 	}
 }
