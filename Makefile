@@ -11,7 +11,7 @@ BIN         := bin/weir
 .PHONY: help build run demo-once test race check fuzz-short corpus e2e bench bench-rollback bench-drain bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "weir needs Go 1.26 or newer: https://go.dev/dl"; exit 1; }
@@ -54,7 +54,7 @@ e2e: build ## the real binary with real upstream processes, traffic and etcd
 
 bench: need-go ## micro-benchmarks beside their bars
 	$(GO) test -run '^$$' -bench . -benchmem ./analysis/... ./proxy/...
-	$(GO) test -count=1 -run 'Mallocs' -v ./proxy/
+	$(GO) test -count=1 -run AllocatesNothing -v ./analysis/... ./proxy/... | grep -v 'no tests to run'
 
 bench-judge: need-go ## simulate the judge's bars in full (up to 10 minutes)
 	$(GO) run ./bench/judge
