@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -272,53 +271,6 @@ func (n *node) writeMetrics(w io.Writer) {
 	fmt.Fprintf(w, "# HELP weir_client_connections open client connections\n# TYPE weir_client_connections gauge\nweir_client_connections %d\n", n.server.Connections())
 	fmt.Fprintf(w, "# HELP weir_tunnels_open upgraded connections, WebSockets say\n# TYPE weir_tunnels_open gauge\nweir_tunnels_open %d\n", n.handler.Tunnels())
 	metrics.WriteProcessMetrics(w)
-}
-
-// apply creates the documents that the node file names, where they are absent.
-func (n *node) apply(ctx context.Context) error {
-	for _, file := range n.config.Apply {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("cannot apply: %w", err)
-		}
-		documents, err := configs.Decode(file, data)
-		if err != nil {
-			return err
-		}
-		for _, d := range documents {
-			if d.Service == nil {
-				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services are created at start", file, d.Kind())
-			}
-			if err := n.create(ctx, *d.Service); err != nil {
-				return fmt.Errorf("cannot apply %q at start: %w", file, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (n *node) create(ctx context.Context, doc configs.Service) error {
-	if _, ok := n.controller.View().Service(doc.Name); ok {
-		reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, DryRun: true, Actor: "node file"})
-		if err != nil || len(reply.Changes) > 0 {
-			n.log.Warn("service in the state differs from the file, and stays", zap.String("service", doc.Name),
-				zap.Strings("differences", reply.Changes), zap.Error(err), zap.String("hint", "weir apply -f FILE changes it"))
-		}
-		return nil
-	}
-	if n.controller.View().Store.Source == "disk" {
-		n.log.Warn("service not created: etcd cannot be reached", zap.String("service", doc.Name))
-		return nil
-	}
-	reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, IfMatch: -1, Actor: "node file"})
-	var refused *control.Error
-	if errors.As(err, &refused) && refused.Kind == control.Stale {
-		return nil // another node was first
-	}
-	if err == nil {
-		n.log.Info(reply.Text)
-	}
-	return err
 }
 
 func proxyOptions(config *configs.Node, access *zap.Logger) proxy.Options {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control"
+)
+
+// apply creates the documents that the node file names, where they are absent.
+func (n *node) apply(ctx context.Context) error {
+	for _, file := range n.config.Apply {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("cannot apply: %w", err)
+		}
+		documents, err := configs.Decode(file, data)
+		if err != nil {
+			return err
+		}
+		for _, d := range documents {
+			if d.Service == nil {
+				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services are created at start", file, d.Kind())
+			}
+			if err := n.create(ctx, *d.Service); err != nil {
+				return fmt.Errorf("cannot apply %q at start: %w", file, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) create(ctx context.Context, doc configs.Service) error {
+	if _, ok := n.controller.View().Service(doc.Name); ok {
+		reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, DryRun: true, Actor: "node file"})
+		if err != nil || len(reply.Changes) > 0 {
+			n.log.Warn("service in the state differs from the file, and stays", zap.String("service", doc.Name),
+				zap.Strings("differences", reply.Changes), zap.Error(err), zap.String("hint", "weir apply -f FILE changes it"))
+		}
+		return nil
+	}
+	if n.controller.View().Store.Source == "disk" {
+		n.log.Warn("service not created: etcd cannot be reached", zap.String("service", doc.Name))
+		return nil
+	}
+	reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, IfMatch: -1, Actor: "node file"})
+	var refused *control.Error
+	if errors.As(err, &refused) && refused.Kind == control.Stale {
+		return nil // another node was first
+	}
+	if err == nil {
+		n.log.Info(reply.Text)
+	}
+	return err
+}
