@@ -91,8 +91,9 @@ type State struct {
 	Etcd     *Etcd     `json:"etcd,omitempty" yaml:"etcd,omitempty"`
 
 	// Cache is the file that holds the last good state for a start without
-	// etcd. Default weir-state.json beside the node file. Its folder also
-	// holds the journal of cuts.
+	// etcd. Default weir-state.json beside the node file. The folder of the
+	// same name with the ending `.d` holds the journal of cuts and what the
+	// judges know. With an embedded etcd all of it lies in embedded.dir.
 	Cache string `json:"cache,omitempty" yaml:"cache,omitempty"`
 }
 

@@ -104,6 +104,12 @@ func (s *side) decides() *analysis.Judge {
 	return s.fleet.judge
 }
 
+// stableBreaks reports whether stable breaks a rule, by this node's counts or,
+// on the leader, by those of the fleet.
+func (s *side) stableBreaks(rule string) bool {
+	return s.judge.StableBreaks(rule) || s.fleet != nil && s.fleet.leads && s.fleet.judge.StableBreaks(rule)
+}
+
 // lead brings the fleet's judges up to date while this node leads.
 func (c *Controller) lead(t *trial) {
 	for _, s := range t.sides {

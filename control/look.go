@@ -182,7 +182,7 @@ func (c *Controller) afterwards(t *trial, pair rollout.Pair, now time.Time) roll
 		return nil
 	}
 	for _, s := range t.sides {
-		if s.judge.StableBreaks(r.Verdict.Rule) || s.fleet != nil && s.fleet.leads && s.fleet.judge.StableBreaks(r.Verdict.Rule) {
+		if s.stableBreaks(r.Verdict.Rule) {
 			return rollout.StableBreaks{At: now, Rule: r.Verdict.Rule}
 		}
 	}

@@ -91,7 +91,7 @@ func (c *Controller) showRollout(id string) RolloutView {
 	}
 	rv.StageElapsed, rv.Elapsed = t.stageElapsed, t.elapsed
 	if t.ended.IsZero() && len(t.sides) > 0 {
-		rv.Verdict = t.sides[0].judge.Verdict()
+		rv.Verdict = t.sides[0].decides().Verdict()
 	}
 	rv.Rules = t.report()
 	return rv

@@ -64,7 +64,8 @@ type EndpointView struct {
 	InFlight int64
 }
 
-// RolloutView is one rollout. Verdict and Rules are this node's judge, present
+// RolloutView is one rollout. Verdict and Rules are those of the judge that
+// decides here: the fleet's on its leader, else this node's own. They are there
 // while the rollout is in force; afterwards they are the ones it ended with.
 type RolloutView struct {
 	State        rollout.State
