@@ -94,11 +94,13 @@ func (l *lab) start() {
 	l.until("the state is loaded", func() bool { return l.Loaded() && l.View().LeaderNode != "" })
 }
 
-// until waits for something that must happen soon.
+// until waits for something that must happen soon, and then for the View to
+// show what the Controller knew at that moment: a table is published before it.
 func (l *lab) until(what string, ok func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if ok() {
+			_ = l.await(l.t.Context(), 0, false)
 			return
 		}
 	}
