@@ -69,8 +69,20 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	if err := b.split(s, order, cut); err != nil {
 		return nil, err
 	}
+	s.service.Mirror = mirror(st, s.service, cut)
 	s.rules = rules(doc, s.service)
 	return s, nil
+}
+
+// mirror compiles what is copied. A version that is cut gets nothing, and
+// stable's users are its traffic already.
+func mirror(st rollout.Service, s *route.Service, cut names) *route.Mirror {
+	m := st.Mirror
+	if m == nil || m.Share == 0 || m.To == st.Stable || slices.Contains(cut, m.To) {
+		return nil
+	}
+	i := slices.IndexFunc(s.Versions, func(v *route.Version) bool { return v.Name == m.To })
+	return &route.Mirror{Version: s.Versions[i], Share: int(m.Share)}
 }
 
 // known checks that the service has the versions that its state speaks of.
@@ -83,6 +95,11 @@ func known(name string, st rollout.Service, versions map[string]configs.Version)
 	}
 	if _, ok := versions[st.Stable]; !ok {
 		return fmt.Errorf("cannot route service %q: there is no version %q, which is stable", name, st.Stable)
+	}
+	if m := st.Mirror; m != nil && m.Share > 0 {
+		if _, ok := versions[m.To]; !ok {
+			return fmt.Errorf("cannot route service %q: there is no version %q, which requests are copied to", name, m.To)
+		}
 	}
 	for _, version := range slices.Sorted(maps.Keys(st.Weights)) {
 		if _, ok := versions[version]; !ok && st.Weights[version] > 0 {

@@ -149,6 +149,18 @@ type Service struct {
 
 	// Versions were brought by rollouts through the API and survive applies.
 	Versions map[string]configs.Version `json:"versions,omitempty"`
+
+	// Mirror copies requests to a version before, or beside, its weight. Nil: none.
+	Mirror *Mirror `json:"mirror,omitempty"`
+}
+
+// Mirror is a share of requests whose copies go to a version. Their answers are
+// dropped, and their outcomes are counted in lane mirror.
+type Mirror struct {
+	To string `json:"to"`
+
+	// Share is of the idempotent requests without body. 0: none is copied.
+	Share configs.Weight `json:"share"`
 }
 
 // Cut is the value of cuts/<rollout>/<node>: a node's fact that it took a

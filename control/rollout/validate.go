@@ -75,6 +75,9 @@ func (s Service) Validate() error {
 	if err := checkWeights(s.Weights); err != nil {
 		return fmt.Errorf("cannot use state of service %q: %w", s.Name, err)
 	}
+	if m := s.Mirror; m != nil && (m.To == "" || m.Share < 0 || m.Share > configs.Whole) {
+		return fmt.Errorf("cannot use state of service %q: %w: it mirrors %s to version %q", s.Name, ErrState, m.Share, m.To)
+	}
 	return nil
 }
 

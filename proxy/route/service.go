@@ -53,6 +53,18 @@ type Service struct {
 
 	// Protocol is what the endpoints speak.
 	Protocol Protocol
+
+	// Mirror copies requests to a version under trial. Nil: none.
+	Mirror *Mirror
+}
+
+// Mirror is a share of idempotent requests that are copied to a version, whose
+// answers to them nobody gets. Immutable once in a Table.
+type Mirror struct {
+	Version *Version
+
+	// Share is how many of 10 000 requests are copied. Never 0.
+	Share int
 }
 
 // Version is one deployed build of a service.
