@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 )
 
@@ -55,6 +56,32 @@ func (p *Pool) Pick(random uint64) *Endpoint {
 		return b
 	}
 	return a
+}
+
+// PickOther is Pick without the endpoints in tried: those that a request was
+// sent to before. Nil: there is no other that is up. tried is short, and it is
+// read only.
+func (p *Pool) PickOther(random uint64, tried []*Endpoint) *Endpoint {
+	up := p.up()
+	if len(up) == 0 {
+		return nil
+	}
+	// The two choices are the first two that were not tried from a drawn place on.
+	start, _ := bits.Mul64(random, uint64(len(up)))
+	var first *Endpoint
+	for i := range up {
+		e := up[(int(start)+i)%len(up)]
+		switch {
+		case slices.Contains(tried, e):
+		case first == nil:
+			first = e
+		case e.inFlight.Load() < first.inFlight.Load():
+			return e
+		default:
+			return first
+		}
+	}
+	return first
 }
 
 // AnyUp reports whether Pick would find an endpoint.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -98,9 +99,40 @@ func TestPool_LongestQueueStaysShort(t *testing.T) {
 
 func TestPool_PickAllocatesNothing(t *testing.T) {
 	_, p := newPool(3)
-	if n := testing.AllocsPerRun(100, func() { p.Pick(rand.Uint64()) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		tried := [1]*Endpoint{p.Pick(rand.Uint64())}
+		p.PickOther(rand.Uint64(), tried[:])
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+func TestPool_PickOtherLeavesOutWhatWasTried(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, p := newPool(rapid.IntRange(0, 6).Draw(t, "n"))
+		var tried, left []*Endpoint
+		for _, e := range p.Endpoints() {
+			e.SetUp(rapid.Bool().Draw(t, "up"))
+			for range rapid.IntRange(0, 2).Draw(t, "in flight") {
+				e.Begin()
+			}
+			if rapid.Bool().Draw(t, "tried") {
+				tried = append(tried, e)
+			} else if e.Up() {
+				left = append(left, e)
+			}
+		}
+		got := p.PickOther(rapid.Uint64().Draw(t, "random"), tried)
+		if got == nil && len(left) > 0 || got != nil && !slices.Contains(left, got) {
+			t.Fatalf("picked %v of %d left", got, len(left))
+		}
+		busiest := func(e *Endpoint) bool {
+			return !slices.ContainsFunc(left, func(o *Endpoint) bool { return o != e && o.InFlight() >= e.InFlight() })
+		}
+		if len(left) > 1 && busiest(got) {
+			t.Fatalf("picked the one that is busier than all others")
+		}
+	})
 }
 
 func TestPool_ChangesOfHealthWhilePicking(t *testing.T) {
