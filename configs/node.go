@@ -30,6 +30,10 @@ type Node struct {
 	// Limits bound what clients may take of the node.
 	Limits Limits `json:"limits,omitzero" yaml:"limits,omitempty"`
 
+	// Errors are the bodies of weir's own answers by status, `404`, or class,
+	// `5xx`, where the service has none. Default: a line of text.
+	Errors map[string]ErrorPage `json:"errors,omitempty" yaml:"errors,omitempty"`
+
 	Drain Drain `json:"drain,omitzero" yaml:"drain,omitempty"`
 	Log   Log   `json:"log,omitzero" yaml:"log,omitempty"`
 }

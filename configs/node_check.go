@@ -23,6 +23,9 @@ func ReadNode(file string) (*Node, error) {
 	}
 	document.Node.SetDefaults()
 	document.Node.ResolvePaths(filepath.Dir(file))
+	if err := document.ReadPages(filepath.Dir(file)); err != nil {
+		return nil, fmt.Errorf("cannot use node file %q: %w", file, err)
+	}
 	return document.Node, nil
 }
 
@@ -94,6 +97,7 @@ func (n *Node) Validate() Problems {
 		}
 	}
 	n.Limits.validate(r)
+	r.checkPages(n.Errors)
 	r.span("drain.window", n.Drain.Window, maxTimeout)
 	r.span("drain.grace", n.Drain.Grace, Duration(24*time.Hour))
 	r.choice("log.level", n.Log.Level, "debug", "info", "warn", "error")

@@ -67,6 +67,9 @@ func (t *Route) check(r *report, path string) {
 	if t.StripPrefix != "" {
 		t.checkStrip(r, field(path, "strip_prefix"))
 	}
+	t.checkRedirect(r, field(path, "redirect"))
+	t.RequestHeaders.check(r, field(path, "request_headers"), ofRequest)
+	t.ResponseHeaders.check(r, field(path, "response_headers"), ofResponse)
 }
 
 func (t *Route) checkStrip(r *report, path string) {

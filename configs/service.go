@@ -53,6 +53,11 @@ type Service struct {
 	// certificates verified by the system's authorities).
 	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty"`
 
+	// Errors are the bodies of weir's own answers for this service, by status,
+	// `502`, or class, `5xx`; those of the node come after them. Answers of
+	// endpoints pass as they are. At most 64 KiB each and 256 KiB in all.
+	Errors map[string]ErrorPage `json:"errors,omitempty" yaml:"errors,omitempty"`
+
 	// Guard judges weights that are moved by hand. Nil: the default guard.
 	Guard *Guard `json:"guard,omitempty" yaml:"guard,omitempty"`
 
@@ -80,6 +85,19 @@ type Route struct {
 
 	// StripPrefix is cut from the path before it goes upstream.
 	StripPrefix string `json:"strip_prefix,omitempty" yaml:"strip_prefix,omitempty"`
+
+	// Redirect sends requests that came without TLS to the same place with it:
+	// `https`, or `https:8443` for another port than 443. GET and HEAD get 301,
+	// others 308. What a trusted proxy took by TLS is not redirected. Empty:
+	// requests are served as they come.
+	Redirect string `json:"redirect,omitempty" yaml:"redirect,omitempty"`
+
+	// RequestHeaders change what endpoints get, after the route was chosen.
+	RequestHeaders *HeaderEdits `json:"request_headers,omitempty" yaml:"request_headers,omitempty"`
+
+	// ResponseHeaders change what clients get. What is set and added also goes
+	// with weir's own answers on this route, but for fields about their content.
+	ResponseHeaders *HeaderEdits `json:"response_headers,omitempty" yaml:"response_headers,omitempty"`
 }
 
 // Version is one deployed build of a service.

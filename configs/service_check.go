@@ -29,6 +29,7 @@ func (s *Service) Validate() Problems {
 	s.checkSticky(r)
 	s.checkHealth(r)
 	s.checkLimits(r)
+	r.checkPages(s.Errors)
 	if s.Guard != nil {
 		r.triggers("guard.triggers", s.Guard.Triggers)
 		r.span("guard.bake", s.Guard.Bake, maxSpan)

@@ -55,6 +55,7 @@ func UnbuiltNode(n *Node) Problems {
 // UnbuiltService is Unbuilt for a Service without a file.
 func UnbuiltService(s *Service) Problems {
 	r := &report{}
+	r.unreadPages(s.Errors)
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
 	r.unbuilt("retry", s.Retry != nil, "retries")
 	r.unbuilt("shield", s.Shield, "shield")

@@ -70,14 +70,7 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		bar = 10 // the race detector makes sync.Pool forget at random
 	}
-	sticky := func(s *route.Service, _ *Options) {
-		keys, err := route.NewKeyring(bytes.NewReader(bytes.Repeat([]byte("seed"), 64)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Sticky = &route.Sticky{By: route.Cookie, Name: "weir_id", Keys: keys}
-		s.Mixed = true
-	}
+	sticky := func(s *route.Service, _ *Options) { stickyByCookie(t, s) }
 	for _, tc := range []struct {
 		name   string
 		change func(*route.Service, *Options)
@@ -85,6 +78,7 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 		{"plain", nil},
 		{"cookie checked", sticky},
 		{"cookie issued", sticky},
+		{"heads edited", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, tc.change, &rawUpstream{t: t, ln: loop(t, []byte(hello))})
@@ -93,6 +87,10 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 				cookie, _, _ := strings.Cut(string(w.service.Sticky.AppendCookie(nil, 17, time.Now().Unix(), false)), ";")
 				request += "Cookie: other=1; " + cookie + "\r\n"
 			}
+			if tc.name == "heads edited" {
+				e := edits(t, map[string]string{"X-Env": "prod", "Server": "shop"}, map[string]string{"X-Served": "${version} for ${client}"}, "accept")
+				w.publish(&route.Route{Service: w.service, Request: e, Response: e})
+			}
 			got := mallocsPerRequest(t, w.addr, []byte(request+"\r\n"))
 			t.Logf("%.4f mallocs per request (bar %g)", got, bar)
 			if got > bar {
@@ -100,6 +98,17 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stickyByCookie makes a service with a mix of versions sticky.
+func stickyByCookie(t testing.TB, s *route.Service) {
+	t.Helper()
+	keys, err := route.NewKeyring(bytes.NewReader(bytes.Repeat([]byte("seed"), 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Sticky = &route.Sticky{By: route.Cookie, Name: "weir_id", Keys: keys}
+	s.Mixed = true
 }
 
 func mallocsPerRequest(t *testing.T, addr string, request []byte) float64 {

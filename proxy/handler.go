@@ -73,6 +73,10 @@ func (x *exchange) serve() {
 		return
 	}
 	x.client = x.clientAddress()
+	if port := x.route.HTTPS; port != "" && !x.encrypted() {
+		x.redirect(port)
+		return
+	}
 	x.upgrade = x.wantsUpgrade()
 	if !x.welcome() || !x.receive() {
 		return

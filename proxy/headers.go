@@ -129,8 +129,12 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 		dst = append(dst, h.host...)
 	}
 	dst = append(dst, crlf...)
+	edits := x.route.Request
 	for i := range h.n {
 		f := &h.fields[i]
+		if edits != nil && edits.Drops(f.name) {
+			continue
+		}
 		switch f.kind {
 		case fieldHop, fieldHost, fieldContentLength, fieldTransferEncoding, fieldExpect, fieldForwardedFor:
 		case fieldForwarded:
@@ -146,6 +150,9 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 		}
 	}
 	dst = x.appendForwarded(dst)
+	if edits != nil {
+		dst = x.appendPieces(dst, edits.Lines)
+	}
 	if x.upgrade != nil {
 		dst = appendUpgrade(dst, x.upgrade)
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/weirproxy/weir/proxy/route"
 )
 
 // Options are the limits and habits of the data plane. The zero value is ready
@@ -57,6 +59,9 @@ type Options struct {
 	// DrainGrace is how long, after the window, Drain waits for requests in
 	// flight and for idle connections to end. 0 means 30 s; negative means none.
 	DrainGrace time.Duration
+	// Pages are the bodies of weir's own answers, where the service has none.
+	// Nil: a line of text.
+	Pages *route.Pages
 	// AccessLog gets one entry per request. Nil means no access log.
 	AccessLog *zap.Logger
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
 )
 
@@ -12,25 +13,42 @@ type ownAnswer struct {
 	status int
 	word   string // X-Weir-Reason
 	close  bool
-	toHead bool // HEAD: the body is left out
-	keep   bool // an HTTP/1.0 client asked for keep-alive
+	toHead bool        // HEAD: the body is left out
+	keep   bool        // an HTTP/1.0 client asked for keep-alive
+	page   *route.Page // nil: a line of text
 }
 
 // appendOwn appends the whole answer.
 func appendOwn(dst []byte, a ownAnswer) []byte {
-	text := http.StatusText(a.status)
+	return appendOwnEnd(appendOwnStart(dst, a), a)
+}
+
+// appendOwnStart appends its status line.
+func appendOwnStart(dst []byte, a ownAnswer) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
-	dst = append(append(dst, ' '), text...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Weir-Reason: "...)
-	dst = append(dst, a.word...)
+	return append(append(append(dst, ' '), http.StatusText(a.status)...), crlf...)
+}
+
+// appendOwnEnd appends the fields that every such answer has, and its body.
+func appendOwnEnd(dst []byte, a ownAnswer) []byte {
+	text := http.StatusText(a.status)
+	kind, length := "text/plain; charset=utf-8", len("weir: ")+len(text)+len(" ()\n")+len(a.word)
+	if a.page != nil {
+		kind, length = a.page.ContentType, len(a.page.Body)
+	}
+	dst = append(append(dst, "Content-Type: "...), kind...)
+	dst = append(append(dst, "\r\nX-Weir-Reason: "...), a.word...)
 	dst = append(dst, "\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len("weir: ")+len(text)+len(" ()\n")+len(a.word)), 10)
+	dst = strconv.AppendInt(dst, int64(length), 10)
 	dst = append(dst, crlf...)
 	dst = appendConnection(dst, a.close, a.keep)
 	dst = append(dst, crlf...)
-	if a.toHead {
+	switch {
+	case a.toHead:
 		return dst
+	case a.page != nil:
+		return append(dst, a.page.Body...)
 	}
 	dst = append(append(dst, "weir: "...), text...)
 	dst = append(append(dst, " ("...), a.word...)
@@ -58,15 +76,26 @@ func (x *exchange) reject(r Rejection) {
 }
 
 // answer sends an answer of our own.
-func (x *exchange) answer(status int, word string) {
+func (x *exchange) answer(status int, word string) { x.answerTo(status, word, nil) }
+
+// answerTo is answer with a Location, unless that is nil.
+func (x *exchange) answerTo(status int, word string, location []byte) {
 	if !x.read && x.head.length != 0 {
 		x.close = true // the rest of the body may never come
 	}
 	x.status, x.word = status, word
-	x.in = appendOwn(x.in[:0], ownAnswer{
-		status: status, word: word, close: x.close,
+	a := ownAnswer{
+		status: status, word: word, close: x.close, page: x.page(status),
 		toHead: string(x.head.method) == "HEAD", keep: x.head.minor == 0,
-	})
+	}
+	in := appendOwnStart(x.in[:0], a)
+	if location != nil {
+		in = append(append(append(in, "Location: "...), location...), crlf...)
+	}
+	if x.route != nil && x.route.Response != nil {
+		in = x.appendPieces(in, x.route.Response.Own)
+	}
+	x.in = appendOwnEnd(in, a)
 	x.started = true
 	if x.conn.send(x.in) != nil {
 		x.broken = true

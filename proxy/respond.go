@@ -35,10 +35,10 @@ func (x *exchange) respond() {
 // appendAnswerHead puts the whole head of the answer into x.in.
 func (x *exchange) appendAnswerHead() {
 	r := &x.resp
-	in := r.appendHead(x.in[:0])
-	if x.issue && !r.shared {
+	in, shared := x.appendEditedHead(x.in[:0])
+	if x.issue && !shared {
 		in = append(in, "Set-Cookie: "...)
-		in = x.service.Sticky.AppendCookie(in, int(x.bucket), x.wall.Unix(), x.conn.secure)
+		in = x.service.Sticky.AppendCookie(in, int(x.bucket), x.wall.Unix(), x.encrypted())
 		in = append(in, crlf...)
 	}
 	switch {

@@ -1,6 +1,10 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/weirproxy/weir/proxy/route"
+)
 
 // maxResponseFields is the largest number of header fields in a response.
 const maxResponseFields = 200
@@ -165,13 +169,20 @@ func isShared(value []byte) bool {
 
 // appendHead appends the head that the client gets, up to and without the
 // fields on framing and the connection.
-func (h *responseHead) appendHead(dst []byte) []byte {
+func (h *responseHead) appendHead(dst []byte) []byte { return h.appendEdited(dst, nil) }
+
+// appendEdited is appendHead without the fields that the edits drop. They may
+// be nil.
+func (h *responseHead) appendEdited(dst []byte, edits *route.Edits) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = append(dst, byte('0'+h.status/100), byte('0'+h.status/10%10), byte('0'+h.status%10), ' ')
 	dst = append(dst, h.reason...)
 	dst = append(dst, '\r', '\n')
 	for i := range h.n {
 		f := &h.fields[i]
+		if edits != nil && edits.Drops(f.name) {
+			continue
+		}
 		switch f.kind {
 		case fieldHop, fieldContentLength, fieldTransferEncoding:
 		case fieldTrailer:

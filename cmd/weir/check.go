@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,16 @@ func (c *cli) documents(file string) ([]configs.Document, error) {
 	if file == "-" {
 		name = "stdin"
 	}
-	return configs.Decode(name, data)
+	documents, err := configs.Decode(name, data)
+	if err != nil {
+		return nil, err
+	}
+	for i := range documents {
+		if err := documents[i].ReadPages(filepath.Dir(file)); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, documents[i].Line, err)
+		}
+	}
+	return documents, nil
 }
 
 func (c *cli) readFile(file string) ([]byte, error) {

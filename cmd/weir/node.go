@@ -20,6 +20,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy"
 	"github.com/weirproxy/weir/proxy/route"
@@ -83,6 +84,9 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
 	options := proxyOptions(config, access)
+	if options.Pages, err = compile.Pages(config.Errors); err != nil {
+		return nil, fmt.Errorf("cannot use the error pages: %w", err)
+	}
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
 	// An etcd that was given up while it starts would go on in its folder; its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 
@@ -26,6 +27,9 @@ func (n *node) apply(ctx context.Context) error {
 		for _, d := range documents {
 			if d.Service == nil {
 				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services are created at start", file, d.Kind())
+			}
+			if err := d.ReadPages(filepath.Dir(file)); err != nil {
+				return fmt.Errorf("cannot apply %q at start: %w", file, err)
 			}
 			if err := n.create(ctx, *d.Service); err != nil {
 				return fmt.Errorf("cannot apply %q at start: %w", file, err)

@@ -70,7 +70,9 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		return nil, err
 	}
 	s.service.Mirror = mirror(st, s.service, cut)
-	s.rules = rules(doc, s.service)
+	if err := edges(s, doc); err != nil {
+		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
+	}
 	return s, nil
 }
 
@@ -238,16 +240,4 @@ func hostPolicy(host string) (route.HostPolicy, string) {
 		return route.HostEndpoint, ""
 	}
 	return route.HostLiteral, host
-}
-
-// rules leads the routes of a document to its service.
-func rules(doc configs.Service, service *route.Service) []route.Rule {
-	rules := make([]route.Rule, len(doc.Routes))
-	for i, r := range doc.Routes {
-		rules[i] = route.Rule{
-			Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers,
-			Route: &route.Route{Service: service, StripPrefix: r.StripPrefix},
-		}
-	}
-	return rules
 }

@@ -14,6 +14,13 @@ type Route struct {
 
 	// StripPrefix is cut from the raw path before it goes upstream. Empty: nothing.
 	StripPrefix string
+
+	// HTTPS is the port that plaintext requests are sent to, to come back by
+	// TLS. Empty: they are served.
+	HTTPS string
+
+	// Request and Response change the heads that pass. Nil: nothing.
+	Request, Response *Edits
 }
 
 // Service is one service as the data plane sees it. Immutable once in a Table.
@@ -53,6 +60,10 @@ type Service struct {
 
 	// Protocol is what the endpoints speak.
 	Protocol Protocol
+
+	// Pages are the bodies of weir's own answers for this service, before those
+	// of the node. Nil: none.
+	Pages *Pages
 
 	// Mirror copies requests to a version under trial. Nil: none.
 	Mirror *Mirror
