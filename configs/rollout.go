@@ -66,6 +66,9 @@ type Rollout struct {
 	// Version, only through the API, adds the candidate to the service.
 	Version *RolloutVersion `json:"version,omitempty" yaml:"version,omitempty"`
 
+	// Hooks are HTTP services that are asked or told; each name once, at most 16.
+	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
+
 	// Meta is shown with the rollout: `by`, `via`, links.
 	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`
 
@@ -108,6 +111,10 @@ type Stage struct {
 	// MaxHold and OnInconclusive are those of this stage. Empty: the rollout's.
 	MaxHold        Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
 	OnInconclusive string   `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
+
+	// Hooks of this stage alone: asked before it begins, before it is left or
+	// while it lasts. Their names are unique in the plan.
+	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
 }
 
 // Rollback declares what puts the traffic back.

@@ -36,6 +36,12 @@ func DecodeStoredService(data []byte) (*Service, error) { return decodeStored[Se
 // DecodeStoredRollout reads the plan of a rollout as tolerantly.
 func DecodeStoredRollout(data []byte) (*Rollout, error) { return decodeStored[Rollout](data) }
 
+// DecodeStoredNotifier reads the value of notifiers/<name> as tolerantly.
+func DecodeStoredNotifier(data []byte) (*Notifier, error) { return decodeStored[Notifier](data) }
+
+// DecodeStoredFreeze reads the value of freezes/<name> as tolerantly.
+func DecodeStoredFreeze(data []byte) (*Freeze, error) { return decodeStored[Freeze](data) }
+
 func decodeStored[T Stored](data []byte) (*T, error) {
 	var stored struct {
 		Kind Kind `json:"kind"`

@@ -104,7 +104,7 @@ func (c *Controller) newRollout(id string, plan configs.Rollout, doc configs.Ser
 // supersede ends a manual rollout and begins another in one transaction.
 func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random string, make func(id string, cur rollout.Service) (rollout.Pair, error)) (plan, error) {
 	id := newID(before.Service.Name, random, now)
-	ended, _, err := rollout.Step(before, rollout.Supersede{At: now, Actor: actor, By: id}, 0)
+	ended, effects, err := rollout.Step(before, rollout.Supersede{At: now, Actor: actor, By: id}, 0)
 	if err != nil {
 		return plan{}, refusal(err)
 	}
@@ -128,6 +128,7 @@ func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random
 	p.txn.If = append(p.txn.If, store.ModRevision(store.RolloutKey(before.Rollout.ID), old.mod), store.Empty(store.CutsOf(before.Rollout.ID)))
 	p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(before.Rollout.ID), value), store.Delete(store.EvidenceKey(before.Rollout.ID)),
 		c.audit(AuditView{At: now, Actor: actor, Action: "rollout superseded", Object: "rollouts/" + before.Rollout.ID, Text: describe(ended.Rollout)}))
+	p.txn.Then = append(p.txn.Then, c.told(change{before: before, after: ended, effects: effects, actor: actor, at: now})...)
 	return p, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/health"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
@@ -39,6 +40,10 @@ type Options struct {
 	Recorders *stats.Registry
 	Store     *store.Store
 	Log       *zap.Logger
+
+	// Deliver sends an entry of the outbox to a Notifier. It is called in
+	// workers, for several queues at once, and must respect ctx. Nil: nobody is told.
+	Deliver func(ctx context.Context, n *configs.Notifier, e *notify.Entry) error
 
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
@@ -111,6 +116,7 @@ type Controller struct {
 	totals    stats.Totals // scratch
 	pruned    time.Time
 	auditSeq  uint64
+	postman   *postman
 }
 
 type waiter struct {
@@ -131,7 +137,7 @@ func New(o Options) *Controller {
 		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
-		reports: map[string]lastReport{}, rates: map[versionID]*rate{},
+		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(),
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })
 	c.view.Store(&View{Node: o.Node})

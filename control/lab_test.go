@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 type lab struct {
 	*Controller
 	node     string // empty: one
+	deliver  func(context.Context, *configs.Notifier, *notify.Entry) error
 	external string // endpoint of an etcd that others share; empty: embedded
 	t        *testing.T
 	dir      string
@@ -66,6 +68,7 @@ func (l *lab) start() {
 	l.Controller = New(Options{
 		Node: l.node, Boot: "boot of " + l.node, Version: "test", Now: func() int64 { return int64(time.Since(l.base)) },
 		Tables: &l.tables, Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: log,
+		Deliver: l.deliver,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

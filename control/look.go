@@ -31,6 +31,7 @@ func (c *Controller) look(now time.Time) {
 	fence, leading := c.opts.Store.Leader()
 	if leading != c.leading {
 		c.leading = leading
+		c.postman = newPostman() // what another leader did meanwhile is not known here
 		c.log.Info("leadership changed", zap.String("node", c.opts.Node), zap.Bool("leading", leading))
 	}
 	tick := stats.TickOf(c.opts.Now())
@@ -46,6 +47,7 @@ func (c *Controller) look(now time.Time) {
 	}
 	if leading {
 		c.prune(now, fence)
+		c.deliver(now, fence)
 	}
 	c.ensureKeys(now)
 	c.announce(now)

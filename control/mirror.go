@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
@@ -39,14 +40,20 @@ type mirror struct {
 	audit    map[string]entry[AuditView]
 	leader   string
 
+	notifiers map[string]entry[configs.Notifier]
+	freezes   map[string]entry[configs.Freeze]
+	outbox    map[string]entry[notify.Entry] // by the key below outbox/
+	queues    map[string][]string            // keys of what is still to be delivered, by queue, in order
+
 	keys       *route.Keyring
 	rawKeys    []byte
 	keysStored bool // etcd has a value of keys/cookie, readable or not
 
 	bad map[string]string // key -> why its value cannot be read
 
-	newest []string    // what newestFirst returns; nil: to be found
-	trail  []AuditView // what newestAudit returns; nil: to be found
+	newest []string       // what newestFirst returns; nil: to be found
+	trail  []AuditView    // what newestAudit returns; nil: to be found
+	shown  []notify.Entry // what shownOutbox returns; nil: to be found
 }
 
 // nodeRecord is the value of nodes/<node>.
@@ -73,6 +80,11 @@ func newMirror() *mirror {
 		tallies:  make(map[string]tally),
 		audit:    make(map[string]entry[AuditView]),
 		bad:      make(map[string]string),
+
+		notifiers: make(map[string]entry[configs.Notifier]),
+		freezes:   make(map[string]entry[configs.Freeze]),
+		outbox:    make(map[string]entry[notify.Entry]),
+		queues:    make(map[string][]string),
 	}
 }
 
@@ -82,6 +94,7 @@ type changes struct {
 	rollouts []string // ids whose state changed, in order
 	cuts     []string // ids of rollouts whose cuts changed
 	audit    bool
+	told     bool // notifiers, freezes or the outbox
 }
 
 // apply takes an update in. A full one drops what it does not hold.
@@ -126,6 +139,9 @@ func (m *mirror) keysHeld() []string {
 	add(store.Tallies, slices.Collect(maps.Keys(m.tallies))...)
 	add(store.Nodes, slices.Collect(maps.Keys(m.nodes))...)
 	add(store.Audit, slices.Collect(maps.Keys(m.audit))...)
+	add(store.Notifiers, slices.Collect(maps.Keys(m.notifiers))...)
+	add(store.Freezes, slices.Collect(maps.Keys(m.freezes))...)
+	add(store.Outbox, slices.Collect(maps.Keys(m.outbox))...)
 	for id, byNode := range m.cuts {
 		add(store.CutsOf(id), slices.Collect(maps.Keys(byNode))...)
 	}
@@ -173,6 +189,15 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		err = put(m.audit, name, kv)
 		m.trail = nil
 		ch.audit = true
+	case store.Notifiers:
+		err = putDocument(m.notifiers, name, kv, configs.DecodeStoredNotifier)
+		ch.told = true
+	case store.Freezes:
+		err = putDocument(m.freezes, name, kv, configs.DecodeStoredFreeze)
+		ch.told = true
+	case store.Outbox:
+		err = m.putOutbox(name, kv)
+		ch.told = true
 	case store.Cuts:
 		id, node, ok := store.CutOf(kv.Key)
 		if !ok {
@@ -212,6 +237,8 @@ func (m *mirror) has(kv store.KV) bool {
 		return same(m.rollouts[name], kv)
 	case store.Audit:
 		return same(m.audit[name], kv)
+	case store.Outbox:
+		return same(m.outbox[name], kv)
 	case store.CookieKey:
 		return m.keys != nil && m.keysStored && bytes.Equal(m.rawKeys, kv.Value)
 	}
@@ -255,6 +282,15 @@ func (m *mirror) drop(key string, ch *changes) {
 		delete(m.audit, name)
 		m.trail = nil
 		ch.audit = true
+	case store.Notifiers:
+		delete(m.notifiers, name)
+		ch.told = true
+	case store.Freezes:
+		delete(m.freezes, name)
+		ch.told = true
+	case store.Outbox:
+		m.dropOutbox(name)
+		ch.told = true
 	case store.Cuts:
 		if id, node, ok := store.CutOf(key); ok {
 			delete(m.cuts[id], node)

@@ -53,6 +53,7 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 			ops = append(ops, store.Delete(store.Audit+k))
 		}
 	}
+	ops = append(ops, c.pruneOutbox(now)...)
 	if len(ops) == 0 {
 		return
 	}

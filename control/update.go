@@ -35,6 +35,7 @@ func (c *Controller) update(u store.Update, now time.Time) {
 	c.loaded = true
 	if u.Full {
 		c.forgetRevisions()
+		clear(c.postman.sent) // what etcd brought back from before is told again
 	}
 	if ch.served || u.Full {
 		c.syncTrials(now, first || source != u.Source)
@@ -42,7 +43,7 @@ func (c *Controller) update(u store.Update, now time.Time) {
 		c.dropCuts()
 	}
 	c.stepCuts(ch.cuts, now)
-	c.unshown = c.unshown || ch.served || ch.audit
+	c.unshown = c.unshown || ch.served || ch.audit || ch.told
 	if first || len(ch.rollouts) > 0 {
 		c.show(now) // who hears of it looks it up
 	}

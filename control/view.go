@@ -5,6 +5,7 @@ import (
 
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 )
 
@@ -20,6 +21,11 @@ type View struct {
 	Rollouts   []RolloutView // newest first
 	Nodes      []NodeView    // by name
 	Audit      []AuditView   // newest first, bounded
+
+	// Outbox is what is still to be told, and dead letters: by rollout, oldest
+	// first, bounded. OutboxSize counts all.
+	Outbox     []notify.Entry
+	OutboxSize int
 }
 
 // StoreView says how fresh the state is.

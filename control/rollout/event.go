@@ -101,6 +101,7 @@ type DropCuts struct{}
 
 // Announce tells people. It is written in the same transaction as the pair.
 type Announce struct {
+	Seq  uint64 // of the rollout's announcements, from 1, without gaps
 	Kind string // one of the Announce kinds
 	Text string // one sentence
 }

@@ -107,6 +107,10 @@ type State struct {
 	Actor      string            `json:"actor,omitempty"` // who started it
 	Replaces   string            `json:"replaces,omitempty"`
 
+	// Announced counts the announcements made so far: it numbers them, so that
+	// whoever hears of one twice can tell.
+	Announced uint64 `json:"announced,omitempty"`
+
 	// History are the transitions, oldest first, at most MaxHistory.
 	History []Transition `json:"history,omitempty"`
 }

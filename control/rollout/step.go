@@ -87,7 +87,9 @@ type machine struct {
 func (m *machine) emit(e Effect) { m.effects = append(m.effects, e) }
 
 func (m *machine) announce(kind, format string, args ...any) {
-	m.emit(Announce{Kind: kind, Text: fmt.Sprintf("%s: ", m.Rollout.Service) + fmt.Sprintf(format, args...)})
+	m.Rollout.Announced++
+	text := fmt.Sprintf("%s: ", m.Rollout.Service) + fmt.Sprintf(format, args...)
+	m.emit(Announce{Seq: m.Rollout.Announced, Kind: kind, Text: text})
 }
 
 // become enters a phase, and resets what belonged to the one before.

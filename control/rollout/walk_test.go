@@ -281,6 +281,6 @@ func essence(t failer, p Pair) string {
 	p.Rollout.History, p.Rollout.Reason, p.Rollout.Revision = nil, "", ""
 	p.Rollout.StartedAt, p.Rollout.UpdatedAt, p.Rollout.EndedAt = time.Time{}, time.Time{}, time.Time{}
 	p.Service.KeepUntil, p.Service.Labels = time.Time{}, nil
-	p.Rollout.Plan = configs.Rollout{}
+	p.Rollout.Plan, p.Rollout.Announced = configs.Rollout{}, 0
 	return mustJSON(t, p)
 }

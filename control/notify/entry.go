@@ -1,0 +1,146 @@
+// Package notify is what people and other systems are told of rollouts: the
+// outbox, whose entries are written in the transaction of their cause, and the
+// channels that deliver them.
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// ErrRefused in what a Deliver returns says that trying again is in vain: the
+// recipient understood and refused, or its document can never work. The entry
+// becomes a dead letter at once.
+var ErrRefused = errors.New("refused for good")
+
+// RetryAfter in the chain of what a Deliver returns says when to try again.
+type RetryAfter struct {
+	After time.Duration // at most an hour is waited
+	Err   error
+}
+
+func (r *RetryAfter) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason.
+func (r *RetryAfter) Unwrap() error { return r.Err }
+
+// Entry is the value of outbox/<rollout>/<seq>/<to>: one event for one
+// recipient. It stays until it was delivered, so it is delivered at least once,
+// duplicates carrying the same ID; of one rollout in the order of Seq.
+type Entry struct {
+	// ID names the event, `<rollout>/<seq>`: the key that recipients tell
+	// duplicates by.
+	ID      string `json:"id"`
+	Rollout string `json:"rollout"`
+	Seq     uint64 `json:"seq"` // of the rollout's events, from 1, without gaps
+
+	// To is who gets it: `notifier:<name>` or `hook:<name>`.
+	To    string        `json:"to"`
+	Hook  *configs.Hook `json:"hook,omitempty"` // of a hook, as the plan had it
+	Kind  string        `json:"kind"`           // one of rollout's Announce kinds
+	At    time.Time     `json:"at"`
+	Event Event         `json:"event"`
+
+	// Failures counts the deliveries that failed since At; LastError is why the
+	// last did, without secrets; TriedAt when.
+	Failures  int       `json:"failures,omitempty"`
+	LastError string    `json:"last_error,omitempty"`
+	TriedAt   time.Time `json:"tried_at,omitzero"`
+
+	// Dead says that no more is tried. A dead letter is kept for people to see.
+	Dead bool `json:"dead,omitempty"`
+}
+
+// Event is what is told: the rollout as it stood just after its cause.
+type Event struct {
+	Text       string                    `json:"text"` // one sentence
+	Service    string                    `json:"service"`
+	Strategy   string                    `json:"strategy"`
+	From       string                    `json:"from"`
+	To         string                    `json:"to"`
+	Revision   string                    `json:"revision,omitempty"` // of the candidate
+	Phase      rollout.Phase             `json:"phase"`
+	Stage      int                       `json:"stage"` // from 0; -1: before the first
+	StageName  string                    `json:"stage_name,omitempty"`
+	Stages     int                       `json:"stages"`
+	Weights    map[string]configs.Weight `json:"weights"`
+	WaitingFor rollout.Wait              `json:"waiting_for,omitempty"`
+	Actor      string                    `json:"actor,omitempty"` // whose doing it was: a person, or weir
+	Starter    string                    `json:"starter,omitempty"`
+	Reason     string                    `json:"reason,omitempty"`
+	Verdict    *analysis.Verdict         `json:"verdict,omitempty"`
+	StartedAt  time.Time                 `json:"started_at"`
+	EndedAt    time.Time                 `json:"ended_at,omitzero"`
+	Meta       map[string]string         `json:"meta,omitempty"`
+}
+
+// Key is the entry's key below outbox/. Keys sort by rollout, then by sequence.
+func (e *Entry) Key() string { return fmt.Sprintf("%s/%08d/%s", e.Rollout, e.Seq, e.To) }
+
+// Queue names what is delivered in order: the entries of one rollout for one
+// recipient.
+func (e *Entry) Queue() string { return e.Rollout + " " + e.To }
+
+// ToNotifier and ToHook make the To of an Entry.
+func ToNotifier(name string) string { return "notifier:" + name }
+
+// ToHook is ToNotifier for a hook.
+func ToHook(name string) string { return "hook:" + name }
+
+// Of is the event that an announcement of s makes. Actor is whose doing it was.
+func Of(s rollout.State, a rollout.Announce, actor string) Event {
+	e := Event{
+		Text: a.Text, Service: s.Service, Strategy: s.Strategy, From: s.From, To: s.To, Revision: s.Revision,
+		Phase: s.Phase, Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights, WaitingFor: s.WaitingFor,
+		Actor: actor, Starter: s.Actor, Reason: s.Reason, Verdict: s.Verdict,
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Meta: s.Plan.Meta,
+	}
+	if s.Stage >= 0 && s.Stage < len(s.Plan.Stages) {
+		e.StageName = s.Plan.Stages[s.Stage].Name
+	}
+	return e
+}
+
+// NotifierWants reports whether a Notifier is told of an event of that kind.
+func NotifierWants(n *configs.Notifier, kind string) bool {
+	for _, on := range n.On {
+		if on == "all" || on == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// HookWants reports whether a hook of a plan is told of an event of that kind;
+// raised says that the candidate got more weight with it. Gates and checks are
+// asked instead.
+func HookWants(h *configs.Hook, kind string, raised bool) bool {
+	if h.Mode != configs.HookNotify {
+		return false
+	}
+	switch h.At {
+	case configs.HookAny:
+		return true
+	case configs.HookStart:
+		return kind == rollout.AnnounceStarted
+	case configs.HookStage:
+		return kind == rollout.AnnounceStage || kind == rollout.AnnounceStarted
+	case configs.HookIncrease:
+		return raised && kind != rollout.AnnounceSucceeded
+	case configs.HookPromotion:
+		return kind == rollout.AnnounceSucceeded
+	case configs.HookRollback:
+		return kind == rollout.AnnounceRolledBack || kind == rollout.AnnounceAborted
+	case configs.HookEnd:
+		switch kind {
+		case rollout.AnnounceSucceeded, rollout.AnnounceRolledBack, rollout.AnnounceAborted, rollout.AnnounceFailed, rollout.AnnounceSuperseded:
+			return true
+		}
+	}
+	return false
+}
