@@ -7,13 +7,14 @@ import (
 	"github.com/weirproxy/weir/bench/lab"
 )
 
-// scene is one node with two versions under traffic, which all runs share.
+// scene is a fleet with two versions under traffic, which all runs share. A
+// fleet of one embeds its etcd, a larger one has an external one.
 type scene struct {
 	sticky  bool
-	node    *lab.Node
+	nodes   []*lab.Node
 	blue    *lab.Origin
 	green   *lab.Origin
-	traffic *lab.Traffic
+	traffic []*lab.Traffic // one a node
 }
 
 // outcome is one run, from the moment of the fault.
@@ -33,14 +34,14 @@ func open(l *lab.Lab, o options) (s *scene, err error) {
 	if s.green, err = l.Origin("green", 0); err != nil {
 		return nil, err
 	}
-	if s.node, err = l.Node(lab.NodeOptions{Name: "rollback"}); err != nil {
+	if s.nodes, err = l.Fleet("rollback", o.nodes); err != nil {
 		return nil, err
 	}
 	sticky := ""
 	if o.sticky {
 		sticky = "sticky: {by: header, header: X-User-Id}\n"
 	}
-	err = s.node.API.Apply("shop", lab.Document(fmt.Sprintf(`kind: Service
+	err = s.api().Apply("shop", lab.Document(fmt.Sprintf(`kind: Service
 name: shop
 routes: [{path: /}]
 versions: {blue: {endpoints: [%q]}, green: {endpoints: [%q]}}
@@ -50,8 +51,24 @@ health: {path: /healthz, interval: 500ms}
 	if err != nil {
 		return nil, err
 	}
-	s.traffic = lab.Load{Address: s.node.Clients, Users: 50_000}.Open(o.rps)
+	for i, node := range s.nodes {
+		// What does not divide goes to the first.
+		rps := o.rps*(i+1)/len(s.nodes) - o.rps*i/len(s.nodes)
+		s.traffic = append(s.traffic, lab.Load{Address: node.Clients, Users: 50_000}.Open(rps))
+	}
 	return s, nil
+}
+
+// api is the first node's: any node takes commands.
+func (s *scene) api() *lab.API { return s.nodes[0].API }
+
+// stop ends the traffic and returns what became of all of it.
+func (s *scene) stop() lab.Shots {
+	var all lab.Shots
+	for _, t := range s.traffic {
+		all = append(all, t.Stop()...)
+	}
+	return all
 }
 
 func (s *scene) drawn() string {
@@ -62,14 +79,16 @@ func (s *scene) drawn() string {
 }
 
 func (s *scene) close() {
-	s.traffic.Stop()
-	s.node.API.Close()
+	s.stop()
+	for _, node := range s.nodes {
+		node.API.Close()
+	}
 }
 
 // once starts a rollout, breaks the candidate after wait and follows the
 // traffic back. It leaves everything healthy.
 func (s *scene) once(o options, wait time.Duration) (out outcome, err error) {
-	api := s.node.API
+	api := s.api()
 	id, err := api.Begin(lab.Document(fmt.Sprintf(`kind: Rollout
 service: shop
 to: green
