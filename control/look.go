@@ -101,8 +101,9 @@ func (c *Controller) cutFailed(t *trial, now time.Time) {
 // probeVerdicts hands the judges what the probes say.
 func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 	stableUp := c.versionUp(t.service, t.from)
+	stableRounds := c.failingRounds(t.service, t.from)
 	for _, s := range t.sides {
-		rounds := c.failingRounds(t.service, s.version)
+		rounds := s.shared.alone(c.failingRounds(t.service, s.version), stableRounds)
 		if c.versionUp(t.service, s.version) || !stableUp || !c.weighs(t.service, s.version) {
 			s.unready = 0
 		} else if s.unready += delta; s.unready >= t.unreadyFor {
@@ -113,6 +114,20 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 			s.fleet.judge.Health(rounds, stableUp)
 		}
 	}
+}
+
+// sharedRounds are the candidate's failed probe rounds, of those in a row up to
+// now, that came before stable last failed one.
+type sharedRounds int
+
+// alone is how many rounds in a row the candidate has failed while stable failed
+// none. The probes of two versions take turns: in an outage of both the candidate
+// may be the first to fail its last allowed round, and the last to pass one again.
+func (s *sharedRounds) alone(candidate, stable int) int {
+	if stable > 0 || candidate == 0 {
+		*s = sharedRounds(candidate)
+	}
+	return candidate - int(*s)
 }
 
 // step asks the state machine what follows and writes it.

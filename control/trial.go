@@ -57,6 +57,7 @@ type side struct {
 	recorded  *stats.Trial
 	recorder  *stats.Recorder // while armed
 	unready   time.Duration   // how long it has had no healthy endpoint
+	shared    sharedRounds    // that its probes failed while stable's did too
 	fleet     *fleet          // nil: this node is alone
 }
 

@@ -19,6 +19,9 @@ type Load struct {
 	// Users is how many identities the requests carry, each an own client
 	// address and an own X-User-Id. 0: all are of one.
 	Users int
+
+	// First is the number of the first of them.
+	First int
 }
 
 // Traffic is a load that runs. Stop it.
@@ -35,14 +38,21 @@ type Traffic struct {
 // Open sends rps requests a second whether or not those before have been
 // answered: a slow answer delays no other request, as with real users.
 func (l Load) Open(rps int) *Traffic {
+	return l.Swing(func(time.Duration) float64 { return float64(rps) })
+}
+
+// Swing is Open with a rate that changes over the time since it began. The rate
+// is above 0.
+func (l Load) Swing(rps func(time.Duration) float64) *Traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Traffic{load: l.filled(), cancel: cancel}
 	t.done.Go(func() {
 		var shooting sync.WaitGroup
 		defer shooting.Wait()
-		gap := time.Second / time.Duration(rps)
-		for due := time.Now(); ctx.Err() == nil; due = due.Add(gap) {
+		began := time.Now()
+		for due := began; ctx.Err() == nil; {
 			time.Sleep(time.Until(due))
+			due = due.Add(time.Duration(float64(time.Second) / rps(due.Sub(began))))
 			shooting.Go(func() { t.record(t.shoot(t.load.request())) })
 		}
 	})
@@ -99,7 +109,7 @@ func (l Load) filled() Load {
 
 // request is one request of a random user.
 func (l Load) request() []byte {
-	user := rand.IntN(max(l.Users, 1))
+	user := l.First + rand.IntN(max(l.Users, 1))
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.%d.%d.%d\r\nX-User-Id: user-%d\r\n\r\n",
 		l.Path, l.Host, user>>16&255, user>>8&255, user&255, user)
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// brokenPath is what every build fails at, whoever asks and however often.
+const brokenPath = "/broken/"
+
 // hangs is how long a hung request stays without an answer.
 const hangs = time.Minute
 
@@ -98,6 +101,10 @@ func (o *origin) answer(ctx *fasthttp.RequestCtx) {
 	f := o.fault.Load()
 	time.Sleep(o.latency + f.latency)
 	ctx.Response.Header.Set("X-Version", o.name)
+	if strings.HasPrefix(string(ctx.Path()), brokenPath) {
+		ctx.SetStatusCode(fasthttp.StatusInternalServerError)
+		return
+	}
 	if f.share < 1 && rand.Float64() >= f.share {
 		ctx.SetBodyString("hello from " + o.name + "\n")
 		return
