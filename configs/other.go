@@ -1,35 +1,69 @@
 package configs
 
-// Notifier sends events to people. Decoded and validated; sending is later work.
+// Notifier sends events of rollouts to people or programs. Exactly one of Slack,
+// Email, PagerDuty and Webhook is set. Secrets are named by file, one line of
+// printable text each, below the `secrets` folder of every node; they are read
+// anew for each message and never shown.
 type Notifier struct {
 	Name      string           `json:"name" yaml:"name"`
 	Slack     *SlackTarget     `json:"slack,omitempty" yaml:"slack,omitempty"`
 	Email     *EmailTarget     `json:"email,omitempty" yaml:"email,omitempty"`
 	PagerDuty *PagerDutyTarget `json:"pagerduty,omitempty" yaml:"pagerduty,omitempty"`
 	Webhook   *WebhookTarget   `json:"webhook,omitempty" yaml:"webhook,omitempty"`
-	On        []string         `json:"on" yaml:"on"`
+
+	// On names the events: `started`, `stage` (a stage or the bake begins, weights
+	// change by hand, a rollout starts over), `paused`, `resumed`, `approval` (a
+	// person is waited for), `succeeded`, `failed` (ended before any user
+	// traffic), `rolled_back` (by weir), `aborted` (by a person), `observed` (a
+	// trigger with action notify broke), or `all`. At least one.
+	On []string `json:"on" yaml:"on"`
+
+	// Services limits the notifier to rollouts of these. Empty: of all.
+	Services []string `json:"services,omitempty" yaml:"services,omitempty"`
 }
 
 // SlackTarget is a Slack incoming webhook.
 type SlackTarget struct {
+	// WebhookURLFile holds the webhook's URL, which is a secret.
 	WebhookURLFile string `json:"webhook_url_file" yaml:"webhook_url_file"`
 }
 
 // EmailTarget is an SMTP server and who gets mail from it.
 type EmailTarget struct {
-	SMTP string   `json:"smtp" yaml:"smtp"`
+	SMTP string   `json:"smtp" yaml:"smtp"` // host:port
 	From string   `json:"from" yaml:"from"`
-	To   []string `json:"to" yaml:"to"`
+	To   []string `json:"to" yaml:"to"` // each gets a mail of their own
+
+	// TLS is `auto` (default: STARTTLS if the server offers it), `starttls`
+	// (nothing is sent without it), `implicit` (TLS from the first byte, as on
+	// port 465) or `off`.
+	TLS string `json:"tls,omitempty" yaml:"tls,omitempty"`
+
+	// Username and PasswordFile log in. Empty: no login. A password is never sent
+	// in clear without TLS.
+	Username     string `json:"username,omitempty" yaml:"username,omitempty"`
+	PasswordFile string `json:"password_file,omitempty" yaml:"password_file,omitempty"`
 }
 
-// PagerDutyTarget is an Events v2 integration.
+// PagerDutyTarget is an integration of PagerDuty's Events API v2. Failures and
+// pauses open an alert, one for each rollout; resuming, success and a person's
+// abort resolve it, whether or not On names them. Other events are change events.
 type PagerDutyTarget struct {
+	// RoutingKeyFile holds the integration key: 32 letters and digits.
 	RoutingKeyFile string `json:"routing_key_file" yaml:"routing_key_file"`
+
+	// URL is where events are sent. Empty: https://events.pagerduty.com. Europe's
+	// service region has https://events.eu.pagerduty.com.
+	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 }
 
-// WebhookTarget is a signed POST.
+// WebhookTarget is a signed POST of JSON. The same event carries the same
+// `Weir-Key` however often it is sent.
 type WebhookTarget struct {
-	URL        string `json:"url" yaml:"url"`
+	URL string `json:"url" yaml:"url"` // http or https; redirects are not followed
+
+	// SecretFile holds the key of `Weir-Signature`: `t=<seconds>,v1=<hex>`, the
+	// HMAC-SHA256 of the seconds, a full stop and the body. Empty: unsigned.
 	SecretFile string `json:"secret_file,omitempty" yaml:"secret_file,omitempty"`
 }
 

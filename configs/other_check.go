@@ -4,15 +4,22 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 )
 
-// NotifierEvents are what a notifier can be told of.
+// notifierEvents are what a notifier can be told of.
 func notifierEvents() []string {
-	return []string{"started", "stage", "paused", "resumed", "approval", "succeeded", "failed", "rolled_back", "aborted", "all"}
+	return []string{"started", "stage", "paused", "resumed", "approval", "succeeded", "failed", "rolled_back", "aborted", "observed", "all"}
 }
+
+// Bounds of a notifier, which is a document and not a mailing list.
+const (
+	maxRecipients = 50
+	maxNotified   = 1000 // services that a notifier names
+)
 
 // Validate returns all problems of n. Paths are canonical and without places:
 // Document.Locate adds them.
@@ -22,17 +29,20 @@ func (n *Notifier) Validate() Problems {
 	targets := 0
 	if n.Slack != nil {
 		targets++
-		r.wanted("slack.webhook_url_file", n.Slack.WebhookURLFile, "the file that holds the webhook's URL")
+		r.secret("slack.webhook_url_file", n.Slack.WebhookURLFile, "the file that holds the webhook's URL")
 	}
 	if n.PagerDuty != nil {
 		targets++
-		r.wanted("pagerduty.routing_key_file", n.PagerDuty.RoutingKeyFile, "the file that holds the routing key")
+		r.secret("pagerduty.routing_key_file", n.PagerDuty.RoutingKeyFile, "the file that holds the routing key")
+		if n.PagerDuty.URL != "" {
+			r.url("pagerduty.url", n.PagerDuty.URL, "https://events.eu.pagerduty.com")
+		}
 	}
 	if n.Webhook != nil {
 		targets++
-		u, err := url.Parse(n.Webhook.URL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			r.add("webhook.url", "write a URL such as https://ci.example.com/hooks/weir", "%q is not a URL", n.Webhook.URL)
+		r.url("webhook.url", n.Webhook.URL, "https://ci.example.com/hooks/weir")
+		if n.Webhook.SecretFile != "" {
+			r.secret("webhook.secret_file", n.Webhook.SecretFile, "")
 		}
 	}
 	if n.Email != nil {
@@ -47,6 +57,15 @@ func (n *Notifier) Validate() Problems {
 	}
 	for i, event := range n.On {
 		r.choice(item("on", i), event, notifierEvents()...)
+		if event == "" {
+			r.add(item("on", i), "write "+oneOf(notifierEvents()), "the event is empty")
+		}
+	}
+	for i, service := range n.Services {
+		r.name(item("services", i), service)
+	}
+	if len(n.Services) > maxNotified {
+		r.add("services", "leave it out for all services", "there are %d services, more than %d", len(n.Services), maxNotified)
 	}
 	return r.problems
 }
@@ -62,8 +81,43 @@ func (e *EmailTarget) check(r *report) {
 	if len(e.To) == 0 {
 		r.add("email.to", "write to: [oncall@example.com]", "nobody gets the mail")
 	}
+	if len(e.To) > maxRecipients {
+		r.add("email.to", "write the address of a mailing list", "there are %d recipients, more than %d", len(e.To), maxRecipients)
+	}
 	for i, to := range e.To {
 		mailbox(item("email.to", i), to)
+	}
+	r.choice("email.tls", e.TLS, "auto", "starttls", "implicit", "off")
+	switch {
+	case e.Username == "" && e.PasswordFile != "":
+		r.add("email.username", "write who logs in", "there is a password, and nobody that it is of")
+	case e.Username != "":
+		r.secret("email.password_file", e.PasswordFile, "the file that holds the password of "+e.Username)
+		if e.TLS == "off" {
+			r.add("email.tls", "write tls: starttls", "a login needs TLS")
+		}
+	}
+}
+
+// secret checks the name of a file below the folder of secrets. What says what
+// it holds, where it is needed.
+func (r *report) secret(path, file, what string) {
+	switch {
+	case file == "":
+		r.wanted(path, file, what)
+	case !filepath.IsLocal(file) || strings.Contains(file, "\\"):
+		r.add(path, "write a path such as secrets/slack; the node's `secrets` names the folder that it lies below", "%q leads out of the folder of secrets", file)
+	}
+}
+
+// url checks an address of HTTP.
+func (r *report) url(path, address, example string) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		r.add(path, "write a URL such as "+example, "%q is not a URL", address)
+	case u.User != nil:
+		r.add(path, "leave user and password out; documents are no place for secrets", "the URL holds a user")
 	}
 }
 

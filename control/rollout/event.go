@@ -120,7 +120,9 @@ const (
 	AnnounceAborted    = "aborted"
 	AnnounceFailed     = "failed"
 	AnnounceSuperseded = "superseded"
-	AnnounceCut        = "cut" // one of several candidates was taken to 0
+	AnnounceCut        = "cut"      // one of several candidates was taken to 0
+	AnnounceApproval   = "approval" // a person is waited for
+	AnnounceObserved   = "observed" // a rule broke that only observes
 )
 
 func (CutNow) effect()        {}
