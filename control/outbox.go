@@ -71,7 +71,7 @@ func (c *Controller) recipients(r rollout.State, kind string, raised bool) []rec
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.mirror.notifiers)) {
-		if n := c.mirror.notifiers[name].value; notify.NotifierWants(&n, kind) {
+		if n := c.mirror.notifiers[name].value; notify.NotifierWants(&n, r.Service, kind) {
 			all = append(all, recipient{notify.ToNotifier(name), nil})
 		}
 	}

@@ -106,16 +106,6 @@ func Of(s rollout.State, a rollout.Announce, actor string) Event {
 	return e
 }
 
-// NotifierWants reports whether a Notifier is told of an event of that kind.
-func NotifierWants(n *configs.Notifier, kind string) bool {
-	for _, on := range n.On {
-		if on == "all" || on == kind {
-			return true
-		}
-	}
-	return false
-}
-
 // HookWants reports whether a hook of a plan is told of an event of that kind;
 // raised says that the candidate got more weight with it. Gates and checks are
 // asked instead.

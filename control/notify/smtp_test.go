@@ -1,0 +1,143 @@
+package notify
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// smtpServer takes mail on loopback, as much of RFC 5321 as a client needs.
+type smtpServer struct {
+	address string
+	hang    chan struct{} // nil: it answers; else it answers nothing until this is closed
+
+	mu struct {
+		sync.Mutex
+		said   []string            // the commands of all clients
+		refuse map[string]string   // what RCPT gets, by address
+		greet  string              // empty: 220
+		mails  map[string][]string // by recipient
+	}
+}
+
+func newSMTPServer(t *testing.T, hang chan struct{}) *smtpServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &smtpServer{address: l.Addr().String(), hang: hang}
+	s.mu.mails, s.mu.refuse = map[string][]string{}, map[string]string{}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { s.serve(conn) })
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	return s
+}
+
+func (s *smtpServer) refuse(address, answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.refuse[address] = answer
+}
+
+func (s *smtpServer) greet(answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.greet = answer
+}
+
+func (s *smtpServer) mails(to string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mu.mails[to])
+}
+
+func (s *smtpServer) heard(command string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.mu.said, func(c string) bool { return strings.HasPrefix(c, command) })
+}
+
+func (s *smtpServer) serve(conn net.Conn) {
+	defer conn.Close()
+	if s.hang != nil {
+		<-s.hang
+		return
+	}
+	r := bufio.NewReader(conn)
+	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
+	s.mu.Lock()
+	greeting := s.mu.greet
+	s.mu.Unlock()
+	if greeting != "" {
+		say(greeting)
+		return
+	}
+	say("220 smtp.test ESMTP")
+	to := ""
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSpace(line)
+		s.mu.Lock()
+		s.mu.said = append(s.mu.said, line)
+		s.mu.Unlock()
+		switch verb, _, _ := strings.Cut(line, " "); verb {
+		case "EHLO":
+			say("250-smtp.test")
+			say("250-AUTH PLAIN LOGIN")
+			say("250 8BITMIME")
+		case "RCPT":
+			to = between(line, "<", ">")
+			s.mu.Lock()
+			answer := s.mu.refuse[to]
+			s.mu.Unlock()
+			if answer == "" {
+				answer = "250 ok"
+			}
+			say(answer)
+		case "DATA":
+			say("354 go ahead")
+			var mail strings.Builder
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				if line == ".\r\n" {
+					break
+				}
+				mail.WriteString(line)
+			}
+			s.mu.Lock()
+			s.mu.mails[to] = append(s.mu.mails[to], mail.String())
+			s.mu.Unlock()
+			say("250 taken")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
+}
