@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/weirproxy/weir/proxy/socket"
 )
 
 // errStopped is what a read of the body gets once the answer is complete.
@@ -37,8 +39,10 @@ type clientConn struct {
 	closed atomic.Bool
 
 	raw     syscall.RawConn       // nil: waiting for a request holds a buffer
-	attempt func(fd uintptr) bool // one read of await, bound once
-	result  error                 // of attempt
+	tryRead func(fd uintptr) bool // one read of await, bound once
+	tryPut  func(fd uintptr)      // one write of send, bound once
+	result  error                 // of tryRead and tryPut
+	answer  []byte                // what tryPut has not written yet
 	buf     *buffer               // nil: nothing is buffered
 	r, w    int                   // buf.b[r:w] was received and not yet used
 	base    int                   // end of the head; what is before it stays
@@ -80,11 +84,11 @@ func newClientConn(nc net.Conn, s *Server) *clientConn {
 // bind prepares the first await, once Conn is what requests come through.
 func (c *clientConn) bind() {
 	sc, ok := c.Conn.(syscall.Conn)
-	if !ok || !canReadNow || c.raw != nil {
+	if !ok || !socket.Usable || c.raw != nil {
 		return
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
-		c.raw, c.attempt = raw, c.tryRead
+		c.raw, c.tryRead, c.tryPut = raw, c.readNow, c.putNow
 	}
 }
 
@@ -109,20 +113,20 @@ func (c *clientConn) await(idle time.Duration) error {
 	if c.raw == nil {
 		return c.fill()
 	}
-	if err := c.raw.Read(c.attempt); err != nil {
+	if err := c.raw.Read(c.tryRead); err != nil {
 		return err
 	}
 	return c.result
 }
 
-// tryRead is one read of await. It reports false if nothing is there, and then
+// readNow is one read of await. It reports false if nothing is there, and then
 // leaves no buffer behind.
-func (c *clientConn) tryRead(fd uintptr) bool {
+func (c *clientConn) readNow(fd uintptr) bool {
 	c.take()
 	// Before the read, so that whoever finds nothing to read and no activity
 	// knows that no request is under way.
 	c.active.Store(true)
-	n, again, err := readNow(fd, c.buf.b)
+	n, again, err := socket.Read(fd, c.buf.b)
 	if again {
 		c.active.Store(false)
 		c.giveBack()
@@ -214,34 +218,6 @@ func (c *clientConn) stopReading() {
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// paced is the smallest write whose time is taken: a client cannot hold much
-// back with less.
-const paced = 4 << 10
-
-// send writes to the client. One write may block for as long as a body may be
-// silent, and all of an answer's together no longer than the minimum rate allows.
-func (c *clientConn) send(p []byte) error {
-	now := c.server.handler.Now()
-	idle := int64(c.server.options.BodyTimeout)
-	deadline := now + idle
-	if len(p) >= paced {
-		deadline = c.sends.allow(now, int64(len(p)), idle)
-	}
-	// As with reads, precision is not worth a timer for each write.
-	if c.sendBy > deadline || c.sendBy < now+(deadline-now)/2 {
-		if err := c.Conn.SetWriteDeadline(c.server.handler.at(deadline)); err != nil {
-			return err
-		}
-		c.sendBy = deadline
-	}
-	_, err := c.Conn.Write(p)
-	if len(p) >= paced {
-		c.sends.spent += c.server.handler.Now() - now
-		c.sends.bytes += int64(len(p))
-	}
-	return err
-}
-
 // gone reports whether the client has closed its side. One that only ended its
 // sending looks the same, and is treated like one that left, as nginx and
 // net/http do.
@@ -251,7 +227,7 @@ func (c *clientConn) gone() bool {
 	}
 	gone := false
 	if raw := rawOf(c.Conn); raw != nil {
-		_ = raw.Control(func(fd uintptr) { gone = hungUp(fd) })
+		_ = raw.Control(func(fd uintptr) { gone = socket.Ended(fd) })
 	}
 	return gone
 }
@@ -262,7 +238,7 @@ func (c *clientConn) unread() bool {
 	if raw := rawOf(c.Conn); raw != nil {
 		// Control, not Read: a read would wait for the one that the connection's
 		// own goroutine is in.
-		_ = raw.Control(func(fd uintptr) { unread = peekBytes(fd) })
+		_ = raw.Control(func(fd uintptr) { unread = socket.Pending(fd) })
 	}
 	return unread
 }

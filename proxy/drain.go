@@ -69,7 +69,7 @@ func (s *Server) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		// In this order: see tryRead.
+		// In this order: see readNow.
 		if !c.unread() && !c.active.Load() {
 			c.kill()
 		}

@@ -3,11 +3,12 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/weirproxy/weir/proxy/socket"
 )
 
 // Entry says how the connections of a listener begin. The zero Entry is
@@ -82,15 +83,12 @@ func (c *clientConn) readProxy() error {
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// errNoPeek says that bytes cannot be looked at without being taken.
-var errNoPeek = errors.New("the connection cannot be looked into")
-
 // hasPreface waits until the first bytes tell HTTP/2 from HTTP/1.1. It takes
 // none of them. A connection that ends before is HTTP/1.1's to judge.
 func hasPreface(nc net.Conn) (bool, error) {
 	var b [len(preface)]byte
 	h2 := false
-	err := peek(nc, b[:], func(n int, err error) (enough bool) {
+	err := socket.Peek(nc, b[:], func(n int, err error) (enough bool) {
 		h2 = n == len(preface) && string(b[:n]) == preface
 		return err != nil || n == 0 || h2 || string(b[:n]) != preface[:n]
 	})

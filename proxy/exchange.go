@@ -28,6 +28,7 @@ type perRequest struct {
 	conn   *clientConn
 	source bodyReader // of the request
 	up     *upstream.Conn
+	asks   bool    // the request goes out with the first read of up
 	upload *upload // nil: the body is small and in exchange.body
 
 	upgrade []byte // the protocol to change to; nil: none

@@ -173,8 +173,19 @@ func (x *exchange) appendBodyStart(dst []byte) []byte {
 // connection had been closed since its last use and the request can be sent
 // again, once.
 func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
-	if reason := x.connect(); reason != stats.None {
-		return reason, false
+	for {
+		if reason := x.connect(); reason != stats.None {
+			return reason, false
+		}
+		if !x.asks {
+			break
+		}
+		reason, silent := x.readHead()
+		if !x.up.Stale() {
+			return reason, x.isStale(reason, silent, again)
+		}
+		x.up.Close() // nothing was sent; each one that is stale leaves the pool
+		x.up = nil
 	}
 	err := x.write(x.out)
 	switch {
@@ -187,14 +198,22 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 	}
 	// Even after a failed write there may be an answer: refused before it was read.
 	reason, silent := x.readHead()
-	replayable := x.read && idempotent(x.head.method) && !again
-	return reason, reason == stats.Reset && silent && replayable && x.up.Reused
+	return reason, x.isStale(reason, silent, again)
 }
 
-// connect acquires a connection. One kept from an earlier request is looked at
-// first: if its endpoint has closed it, a request that must not be sent twice
-// would be lost; if bytes wait in it, they would pass for this request's answer.
+// isStale reports whether the endpoint closed the connection, kept from an
+// earlier request, without an answer to this one, which can be sent again.
+func (x *exchange) isStale(reason stats.Reason, silent, again bool) bool {
+	replayable := x.read && idempotent(x.head.method) && !again
+	return reason == stats.Reset && silent && replayable && x.up.Reused
+}
+
+// connect acquires a connection, and has a request that is whole sent with the
+// first read of it. One kept from an earlier request is looked at before: if its
+// endpoint has closed it, a request that must not be sent twice would be lost;
+// if bytes wait in it, they would pass for this request's answer.
 func (x *exchange) connect() stats.Reason {
+	x.asks = false
 	if x.service.Protocol != route.HTTP1 {
 		x.up = x.endpoint.Adopt(x.h.bridges.open(x.service, x.endpoint.Address))
 		return stats.None
@@ -207,7 +226,10 @@ func (x *exchange) connect() stats.Reason {
 			}
 			return stats.Connect
 		}
-		if !up.Reused || up.Alive() {
+		if x.asks = x.read && up.Ask(x.out); x.asks {
+			x.sent()
+		}
+		if x.asks || !up.Reused || up.Alive() {
 			x.up = up
 			return stats.None
 		}

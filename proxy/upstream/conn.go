@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/weirproxy/weir/proxy/socket"
 )
 
 // Conn is one connection to an endpoint, owned by one request between
@@ -25,17 +27,27 @@ type Conn struct {
 	endpoint         *Endpoint
 	release, discard func()
 
-	raw   syscall.RawConn // nil if the connection has no file descriptor
-	peek  func(fd uintptr)
-	quiet bool // result of peek
+	raw  syscall.RawConn // nil if the connection has no file descriptor
+	look func(fd uintptr)
+	try  func(fd uintptr) bool
+
+	// What the callbacks get and what they find.
+	quiet bool
+	in    []byte // room for what is read
+	n     int    // read
+	err   error  // of the read, or of the write before it
+	ask   []byte // of the request that Ask was given, what is not written yet
+	fresh bool   // nothing of it is
+	stale bool
 }
 
 func newConn(nc net.Conn) *Conn {
 	c := &Conn{Conn: nc}
-	if sc, ok := nc.(syscall.Conn); ok {
+	if sc, ok := nc.(syscall.Conn); ok && socket.Usable {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.peek = func(fd uintptr) { c.quiet = quiet(fd) }
+			c.look = func(fd uintptr) { c.quiet = socket.Quiet(fd) }
+			c.try = c.tryRead
 		}
 	}
 	return c
@@ -48,7 +60,7 @@ func (c *Conn) Alive() bool {
 	if c.raw == nil {
 		return true
 	}
-	return c.raw.Control(c.peek) == nil && c.quiet
+	return c.raw.Control(c.look) == nil && c.quiet
 }
 
 // Release gives the connection back for reuse. Only a connection whose last

@@ -1,4 +1,4 @@
-package proxy
+package socket
 
 import "golang.org/x/sys/unix"
 

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package proxy
+package socket
 
 // endOfStream is covered by POLLHUP here.
 const endOfStream = 0
