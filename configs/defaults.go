@@ -115,6 +115,13 @@ func (g *Guard) SetDefaults() {
 func (p *Rollout) SetDefaults() {
 	p.OnInconclusive = cmp.Or(p.OnInconclusive, "hold")
 	p.UnreadyFor = orDuration(p.UnreadyFor, 5*time.Second)
+	p.KeepPrevious = orDuration(p.KeepPrevious, time.Hour)
+	if p.Switches() {
+		p.Bake = orDuration(p.Bake, 10*time.Minute)
+	}
+	if p.Strategy == StrategyRolling {
+		p.Batch = cmp.Or(p.Batch, 1)
+	}
 	p.Rollback.Action = cmp.Or(p.Rollback.Action, "revert_to_previous")
 	action := "rollback"
 	if p.Rollback.Action == "pause" {

@@ -37,7 +37,8 @@ type Rollout struct {
 	Rollback Rollback `json:"rollback,omitzero" yaml:"rollback,omitempty"`
 
 	// Bake is how long the candidate is watched at its last weight after the
-	// last stage, before it becomes stable. 0: no bake.
+	// last stage, before it becomes stable. 0: no bake; with blue-green and
+	// all-at-once, which watch the candidate in no other way, the default, 10m.
 	Bake Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
 
 	// OnInconclusive says what follows a stage whose checks could not be decided
@@ -72,14 +73,33 @@ type Rollout struct {
 	// Meta is shown with the rollout: `by`, `via`, links.
 	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`
 
-	// Later work: decoded and validated, refused at run time.
-	Preview        *Preview `json:"preview,omitempty" yaml:"preview,omitempty"`
-	Smoke          []Smoke  `json:"smoke,omitempty" yaml:"smoke,omitempty"`
-	Approval       string   `json:"approval,omitempty" yaml:"approval,omitempty"`
-	KeepPrevious   Duration `json:"keep_previous,omitempty" yaml:"keep_previous,omitempty"`
-	MaxUnavailable *int     `json:"max_unavailable,omitempty" yaml:"max_unavailable,omitempty"`
-	Batch          int      `json:"batch,omitempty" yaml:"batch,omitempty"`
-	PauseBetween   Duration `json:"pause_between,omitempty" yaml:"pause_between,omitempty"`
+	// Preview leads requests that name it to the candidate, from the start of a
+	// blue-green rollout to its end. Nil: nobody reaches it before the switch.
+	Preview *Preview `json:"preview,omitempty" yaml:"preview,omitempty"`
+
+	// Smoke are requests that the candidate must answer well before its first
+	// user. Empty: none.
+	Smoke []Smoke `json:"smoke,omitempty" yaml:"smoke,omitempty"`
+
+	// Approval is `manual` if a person must approve before the first user.
+	Approval string `json:"approval,omitempty" yaml:"approval,omitempty"`
+
+	// KeepPrevious is how long the version that was stable before stays, so that
+	// `undo` is one swap. 0: the default, 1h.
+	KeepPrevious Duration `json:"keep_previous,omitempty" yaml:"keep_previous,omitempty"`
+
+	// MaxUnavailable is by how many endpoints a rolling rollout may fall short:
+	// so many of those admitted may be without health, and so many more of stable
+	// are drained than the candidate replaces. Nil and 0: none.
+	MaxUnavailable *int `json:"max_unavailable,omitempty" yaml:"max_unavailable,omitempty"`
+
+	// Batch is how many of the candidate's endpoints each stage of a rolling
+	// rollout admits. 0: the default, 1.
+	Batch int `json:"batch,omitempty" yaml:"batch,omitempty"`
+
+	// PauseBetween is how long each batch is watched before the next. 0: no
+	// longer than its checks need.
+	PauseBetween Duration `json:"pause_between,omitempty" yaml:"pause_between,omitempty"`
 }
 
 // Stage is one step of a canary.
@@ -157,21 +177,30 @@ type RolloutVersion struct {
 	Revision  string   `json:"revision,omitempty" yaml:"revision,omitempty"`
 }
 
-// Preview is decoded for later use.
+// Preview says which requests try the candidate before users do: those with all
+// the headers, and those to the host. Of each route of the service, the rest of
+// what it wants must match too.
+//
+// Threat: whoever knows the header's value or the host reaches a build that is
+// not released. Treat the value as a password, or limit who can connect.
 type Preview struct {
+	// Header are names with the exact values that a request must have. Empty:
+	// no request is led by a header.
 	Header map[string]string `json:"header,omitempty" yaml:"header,omitempty"`
-	Host   string            `json:"host,omitempty" yaml:"host,omitempty"`
+
+	// Host is an exact name. Empty: no request is led by its host.
+	Host string `json:"host,omitempty" yaml:"host,omitempty"`
 }
 
-// Smoke is decoded for later use.
+// Smoke is one request to the candidate, and what must come back.
 type Smoke struct {
-	Get    string      `json:"get" yaml:"get"`
+	Get    string      `json:"get" yaml:"get"` // path and query
 	Expect SmokeExpect `json:"expect,omitzero" yaml:"expect,omitempty"`
 }
 
-// SmokeExpect is decoded for later use.
+// SmokeExpect is what an answer must be. All that is set must hold.
 type SmokeExpect struct {
-	Status   int      `json:"status,omitempty" yaml:"status,omitempty"`
-	Within   Duration `json:"within,omitempty" yaml:"within,omitempty"`
-	Contains string   `json:"contains,omitempty" yaml:"contains,omitempty"`
+	Status   int      `json:"status,omitempty" yaml:"status,omitempty"`     // 0: any 2xx
+	Within   Duration `json:"within,omitempty" yaml:"within,omitempty"`     // until the whole answer; 0: the service's timeout
+	Contains string   `json:"contains,omitempty" yaml:"contains,omitempty"` // in the body; empty: anything
 }

@@ -69,12 +69,11 @@ func UnbuiltService(s *Service) Problems {
 // UnbuiltRollout is Unbuilt for a Rollout without a file.
 func UnbuiltRollout(p *Rollout) Problems {
 	r := &report{}
-	r.unbuilt("strategy", p.Strategy == StrategyBlueGreen || p.Strategy == StrategyRolling || p.Strategy == StrategyAllAtOnce, "strategy "+p.Strategy)
+	r.unbuilt("strategy", p.Strategy == StrategyRolling, "strategy "+p.Strategy)
 	r.unbuilt("hooks", len(p.Hooks) > 0, "hooks")
 	r.unbuilt("preview", p.Preview != nil, "preview")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
 	r.unbuilt("approval", p.Approval != "", "approval")
-	r.unbuilt("keep_previous", p.KeepPrevious != 0, "keep_previous")
 	for i, stage := range p.Stages {
 		r.unbuilt(field(item("stages", i), "hooks"), len(stage.Hooks) > 0, "hooks")
 		for j, c := range stage.Checks {

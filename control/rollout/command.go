@@ -119,6 +119,7 @@ func (m *machine) resume(c Command) error {
 		m.emit(DropCuts{})
 	} else {
 		m.forgive()
+		m.forgiveSmoke()
 		r.HoldFrom = configs.Duration(m.elapsed)
 	}
 	reason := byWhom("resumed", c.Actor, c.Reason)
@@ -137,6 +138,9 @@ func (m *machine) forgive() {
 
 // phaseOf is the phase that weights put a running rollout in.
 func (m *machine) phaseOf(weights map[string]configs.Weight) Phase {
+	if m.Rollout.Plan.Switches() {
+		return Baking
+	}
 	if version, ok := whole(weights); ok && m.Rollout.manual() && version != m.Rollout.From {
 		return Baking
 	}

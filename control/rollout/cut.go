@@ -132,6 +132,10 @@ func (m *machine) revisionChanged(ev RevisionChanged) {
 			break
 		}
 		r.Held = m.stageWeights(0)
+	case m.gated():
+		// What was checked and approved is another build.
+		m.backToPending(reason)
+		return
 	case !r.manual() && r.Stage >= 0:
 		r.Stage = 0
 		m.weigh(m.stageWeights(0))
@@ -145,10 +149,10 @@ func (m *machine) restart(phase Phase, reason string) {
 	r := &m.Rollout
 	resume := r.Resume
 	if !r.manual() && phase == Baking {
-		phase = Progressing
+		phase = m.phaseOf(r.Weights)
 	}
 	if !r.manual() && resume == Baking {
-		resume = Progressing
+		resume = m.phaseOf(r.Weights)
 	}
 	m.become(phase, self, reason, nil)
 	r.Resume = resume

@@ -24,6 +24,7 @@ type Tick struct {
 	Candidates map[string]analysis.Verdict
 
 	CandidateUp bool // the candidate has a healthy endpoint
+	BatchUp     bool // of a rolling rollout: those that State.Batch wants are healthy
 	StableUp    bool // stable has one
 	Acked       bool // every node that counts has applied the present state
 }
@@ -52,6 +53,16 @@ type CutSeen struct {
 	Cut Cut
 }
 
+// SmokeDone is how the run of smoke checks ended that RunSmoke asked for. One that
+// nobody asked for, or whose answer is known, changes nothing.
+type SmokeDone struct {
+	At         time.Time
+	Generation int // of RunSmoke
+	Run        int // of RunSmoke
+	Passed     bool
+	Text       string // one sentence: which check failed, and how
+}
+
 // StableBreaks says that stable breaks the rule that a candidate was just put
 // back for. The elapsed time that goes with it is the time since then.
 type StableBreaks struct {
@@ -78,6 +89,7 @@ func (Tick) event()            {}
 func (Command) event()         {}
 func (SetWeights) event()      {}
 func (CutSeen) event()         {}
+func (SmokeDone) event()       {}
 func (StableBreaks) event()    {}
 func (RevisionChanged) event() {}
 func (Supersede) event()       {}
@@ -90,6 +102,17 @@ type Effect interface{ effect() }
 // The pair that comes with it may be unchanged: the cut, once it stands in
 // etcd, comes back as CutSeen. A Tick gives it again until then.
 type CutNow struct{ Cut Cut }
+
+// RunSmoke asks for one run of the plan's smoke checks against every endpoint of
+// the candidate, beside its traffic. A Tick gives it again until its SmokeDone
+// was taken in: whoever runs them must know which are under way.
+type RunSmoke struct {
+	Service    string
+	Version    string
+	Generation int
+	Run        int // from 1 on, within the generation
+	Checks     []configs.Smoke
+}
 
 // ResetEvidence starts the judge and the stage time anew.
 type ResetEvidence struct{}
@@ -126,6 +149,7 @@ const (
 )
 
 func (CutNow) effect()        {}
+func (RunSmoke) effect()      {}
 func (ResetEvidence) effect() {}
 func (DropCuts) effect()      {}
 func (Announce) effect()      {}

@@ -34,10 +34,18 @@ func New(id string, plan configs.Rollout, svc configs.Service, cur Service, at t
 		}
 		s.Versions[v.Name] = configs.Version{Endpoints: slices.Clone(v.Endpoints), Revision: v.Revision}
 	}
+	plan, refusal := planned(plan, s.version(svc, plan.To))
+	if refusal != nil {
+		return Pair{}, refusal
+	}
+	s.Preview = previewOf(plan)
 	state := State{
 		ID: id, Service: cur.Name, Strategy: plan.Strategy, From: cur.Stable, To: plan.To, Plan: plan,
 		Candidates: []string{plan.To}, Stage: -1, Revision: s.version(svc, plan.To).Revision,
 		StartedAt: at, Actor: actor,
+	}
+	if plan.Strategy == configs.StrategyRolling {
+		state.Endpoints = &Endpoints{From: len(s.version(svc, cur.Stable).Endpoints), To: len(s.version(svc, plan.To).Endpoints)}
 	}
 	m := &machine{Pair: Pair{Rollout: state, Service: s}, at: at}
 	m.weigh(m.allOn(cur.Stable))
@@ -87,6 +95,9 @@ func NewManual(id string, weights map[string]configs.Weight, svc configs.Service
 	return m.Pair, nil
 }
 
+// ownAddresses goes with a version that would take over another's endpoints.
+const ownAddresses = "give each version its own addresses: a build that is deployed in place of another cannot be told apart from it, nor put back"
+
 func plannable(plan configs.Rollout, svc configs.Service, cur Service) *Refusal {
 	refuse := func(hint, format string, args ...any) *Refusal {
 		return invalid(hint, "cannot start rollout of service %q: %s", cur.Name, fmt.Sprintf(format, args...))
@@ -94,15 +105,13 @@ func plannable(plan configs.Rollout, svc configs.Service, cur Service) *Refusal 
 	switch {
 	case plan.Service != cur.Name || svc.Name != cur.Name:
 		return refuse("", "the plan is of service %q", plan.Service)
-	case plan.Strategy != configs.StrategyCanary:
-		r := refuse("write strategy: canary", "not built yet: strategy %s", plan.Strategy)
-		r.Kind = NotBuilt
-		return r
+	case !slices.Contains(strategies(), plan.Strategy):
+		return refuse(fmt.Sprintf("strategies are %q", strategies()), "there is no strategy %q", plan.Strategy)
 	case cur.Rollout != "":
 		return refuse("abort or finish that one first", "rollout %q is in force", cur.Rollout)
 	case plan.To == cur.Stable:
 		return refuse("write a version that is not stable", "version %q is stable already", plan.To)
-	case len(plan.Stages) == 0:
+	case plan.Strategy == configs.StrategyCanary && len(plan.Stages) == 0:
 		return refuse("write at least one stage", "the plan has no stages")
 	}
 	v := plan.Version
@@ -121,7 +130,7 @@ func plannable(plan configs.Rollout, svc configs.Service, cur Service) *Refusal 
 	for name, other := range cur.Merge(svc) {
 		for _, address := range v.Endpoints {
 			if name != v.Name && slices.Contains(other.Endpoints, address) {
-				return refuse("give each version its own addresses", "address %s is of version %q", address, name)
+				return refuse(ownAddresses, "address %s is of version %q", address, name)
 			}
 		}
 	}

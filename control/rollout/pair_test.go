@@ -113,11 +113,18 @@ func TestNew_RefusesWhatCannotBegin(t *testing.T) {
 		}
 	}
 
-	f(NotBuilt, "not built yet: strategy blue-green", func(p *configs.Rollout, _ *Service) { p.Strategy = configs.StrategyBlueGreen })
+	f(Invalid, "no strategy", func(p *configs.Rollout, _ *Service) { p.Strategy = configs.StrategyManual })
+	f(Invalid, "a batch of at least 11", func(p *configs.Rollout, _ *Service) {
+		p.Strategy, p.To = configs.StrategyRolling, "v9"
+		p.Version = &configs.RolloutVersion{Name: "v9", Endpoints: make([]string, 1001)}
+	})
+	f(Invalid, "no endpoints", func(p *configs.Rollout, _ *Service) {
+		p.Strategy, p.To, p.Version = configs.StrategyRolling, "v9", &configs.RolloutVersion{Name: "v9"}
+	})
 	f(Invalid, `rollout "r0" is in force`, func(_ *configs.Rollout, s *Service) { s.Rollout = "r0" })
 	f(Invalid, "stable already", func(p *configs.Rollout, _ *Service) { p.To = "blue" })
 	f(Invalid, "no stages", func(p *configs.Rollout, _ *Service) { p.Stages = nil })
-	f(Invalid, `["blue" "green" "red"]`, func(p *configs.Rollout, _ *Service) { p.To = "black" })
+	f(Invalid, `["blue" "green" "red" "teal"]`, func(p *configs.Rollout, _ *Service) { p.To = "black" })
 	f(Invalid, `of service "search"`, func(p *configs.Rollout, _ *Service) { p.Service = "search" })
 	bring := func(p *configs.Rollout, name, address string) {
 		p.To, p.Version = "v9", &configs.RolloutVersion{Name: name, Endpoints: []string{address}}

@@ -90,8 +90,16 @@ type State struct {
 	Revision string `json:"revision,omitempty"`
 
 	// HoldFrom is the stage time from which a wait for evidence is counted: 0,
-	// or when a person last resumed the stage.
+	// or when a person last resumed the stage. Before the first stage it is that
+	// from which the candidate has been without a healthy endpoint.
 	HoldFrom configs.Duration `json:"hold_from,omitempty"`
+
+	// Smoke is how the plan's smoke checks went. Nil: none have ended yet.
+	Smoke *Smoke `json:"smoke,omitempty"`
+
+	// Endpoints are how many the versions had when the rollout began. Only of a
+	// rolling one: its batches are shares of them.
+	Endpoints *Endpoints `json:"endpoints,omitempty"`
 
 	// Held are the weights that a cut took away. A rollout that is paused with
 	// Held set is on stable, and goes back to them when a person resumes it.
@@ -113,6 +121,22 @@ type State struct {
 
 	// History are the transitions, oldest first, at most MaxHistory.
 	History []Transition `json:"history,omitempty"`
+}
+
+// Smoke is how the smoke checks of a plan went.
+type Smoke struct {
+	Passed bool `json:"passed"`
+	Runs   int  `json:"runs"`             // that ended
+	Failed int  `json:"failed,omitempty"` // the last so many failed
+
+	// FailedAt is the stage time at which the last that failed ended.
+	FailedAt configs.Duration `json:"failed_at,omitempty"`
+}
+
+// Endpoints are numbers of endpoints.
+type Endpoints struct {
+	From int `json:"from"` // of the stable version
+	To   int `json:"to"`   // of the candidate
 }
 
 // MaxHistory bounds the transitions that a State keeps. The first is never dropped.
@@ -151,6 +175,14 @@ type Service struct {
 	Previous  string    `json:"previous,omitempty"`
 	KeepUntil time.Time `json:"keep_until,omitzero"`
 
+	// Preview leads the requests that it names to a version, whatever the
+	// weights. Nil: none.
+	Preview *Preview `json:"preview,omitempty"`
+
+	// Admitted limits versions to the first so many of their endpoints, in the
+	// order of their documents. A version left out is served by all it has.
+	Admitted map[string]int `json:"admitted,omitempty"`
+
 	// Versions were brought by rollouts through the API and survive applies.
 	Versions map[string]configs.Version `json:"versions,omitempty"`
 
@@ -165,6 +197,13 @@ type Mirror struct {
 
 	// Share is of the idempotent requests without body. 0: none is copied.
 	Share configs.Weight `json:"share"`
+}
+
+// Preview says which requests go to a version before users do.
+type Preview struct {
+	To     string            `json:"to"`
+	Header map[string]string `json:"header,omitempty"` // all must have these values
+	Host   string            `json:"host,omitempty"`   // an exact name
 }
 
 // Cut is the value of cuts/<rollout>/<node>: a node's fact that it took a

@@ -57,6 +57,9 @@ func Step(p Pair, ev Event, elapsed time.Duration) (Pair, []Effect, error) {
 	case CutSeen:
 		m.at = ev.At
 		m.cutSeen(ev.Cut)
+	case SmokeDone:
+		m.at = ev.At
+		m.smokeDone(ev)
 	case StableBreaks:
 		m.at = ev.At
 		m.stableBreaks(ev.Rule)
@@ -112,6 +115,7 @@ func (m *machine) become(phase Phase, actor, reason string, v *analysis.Verdict)
 		r.EndedAt = m.at
 		if m.Service.Rollout == r.ID {
 			m.Service.Rollout, m.Service.Generation = "", 0
+			m.Service.Preview, m.Service.Admitted = nil, nil
 		}
 	} else {
 		m.Service.Rollout, m.Service.Generation = r.ID, r.Generation
@@ -154,6 +158,7 @@ func (m *machine) weigh(weights map[string]configs.Weight) {
 	}
 	m.Service = s
 	m.Rollout.Weights = maps.Clone(weights)
+	m.admit()
 }
 
 // allOn are the weights with everything on one version of this rollout.
@@ -189,13 +194,14 @@ func (m *machine) stageName(stage int) string {
 	return fmt.Sprintf("stage %d", stage+1)
 }
 
-// enterStage begins a stage of the plan with its weights.
+// enterStage begins a stage of the plan with its weights. The one stage of a
+// switch is its bake.
 func (m *machine) enterStage(stage int, actor, reason string) {
 	first := m.Rollout.Stage < 0
 	m.Rollout.Stage = stage
 	m.Rollout.HoldFrom = 0
 	m.weigh(m.stageWeights(stage))
-	m.become(Progressing, actor, reason, nil)
+	m.become(m.phaseOf(m.Rollout.Weights), actor, reason, nil)
 	kind := AnnounceStage
 	if first {
 		kind = AnnounceStarted

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
 )
 
 // tick is the only event by which time and evidence move a rollout.
@@ -26,17 +27,28 @@ func (m *machine) tick(t Tick) {
 // tickPending waits until the candidate can take traffic.
 func (m *machine) tickPending(t Tick) {
 	r := &m.Rollout
+	if !t.CandidateUp && r.WaitingFor != WaitHealth {
+		r.HoldFrom = configs.Duration(m.elapsed)
+	}
 	switch {
-	case !t.CandidateUp && m.elapsed >= PendingLimit:
+	case !t.CandidateUp && m.elapsed-r.HoldFrom.Std() >= PendingLimit:
 		m.fallBack(Failed, AnnounceFailed, self, fmt.Sprintf("%s had no healthy endpoint for %s", r.To, PendingLimit), nil)
 	case !t.CandidateUp:
 		m.wait(WaitHealth, "%s has no healthy endpoint yet", r.To)
 	case !t.StableUp:
 		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
+	case !m.batchUp(t):
+		m.wait(WaitHealth, "%s", m.batchDown())
+	case !m.smoked():
+		m.runSmoke()
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
 	default:
-		m.enterStage(0, self, r.To+" is healthy")
+		reason := r.To + " is healthy"
+		if r.Smoke != nil {
+			reason += " and passed its smoke checks"
+		}
+		m.enterStage(0, self, reason)
 	}
 }
 
@@ -112,6 +124,8 @@ func (m *machine) tickStage(t Tick) {
 		m.waitEvidence(t, v, limit, then)
 	case m.nextRaises() && !t.StableUp:
 		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
+	case m.nextRaises() && !m.batchUp(t):
+		m.wait(WaitHealth, "%s", m.batchDown())
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
 	default:

@@ -93,6 +93,7 @@ func newStage() *stage {
 		"blue":  {Endpoints: []string{"127.0.0.1:9001"}},
 		"green": {Endpoints: []string{"127.0.0.1:9002"}, Revision: "g1"},
 		"red":   {Endpoints: []string{"127.0.0.1:9003"}},
+		"teal":  {Endpoints: []string{"127.0.0.1:9004", "127.0.0.1:9005", "127.0.0.1:9006"}},
 	}}
 	w.pair.Service = NewService(w.svc, w.at)
 	return w
@@ -179,7 +180,7 @@ func (w *stage) begin(verb string, args []string) ([]Effect, error) {
 // tick reads a verdict, or several as version:verdict, and what is amiss.
 func (w *stage) tick(t *testing.T, args []string) Tick {
 	t.Helper()
-	ev := Tick{At: w.at, CandidateUp: true, StableUp: true, Acked: true}
+	ev := Tick{At: w.at, CandidateUp: true, BatchUp: true, StableUp: true, Acked: true}
 	for _, arg := range args {
 		version, verdict, several := strings.Cut(arg, ":")
 		switch {
@@ -190,6 +191,8 @@ func (w *stage) tick(t *testing.T, args []string) Tick {
 			ev.Candidates[version] = verdictOf(verdict)
 		case arg == "candidate-down":
 			ev.CandidateUp = false
+		case arg == "batch-down":
+			ev.BatchUp = false
 		case arg == "stable-down":
 			ev.StableUp = false
 		case arg == "unacked":
@@ -218,6 +221,9 @@ func (w *stage) event(t *testing.T, verb string, args []string) Event {
 		return CutSeen{At: w.at, Cut: c}
 	case "stable-breaks":
 		return StableBreaks{At: w.at, Rule: args[0]}
+	case "smoke":
+		run, _ := strconv.Atoi(args[1])
+		return SmokeDone{At: w.at, Generation: w.pair.Rollout.Generation, Run: run, Passed: args[0] == "passed", Text: "GET /healthz: 503, not 200"}
 	case "revision":
 		return RevisionChanged{At: w.at, Version: args[0], Revision: args[1]}
 	}
@@ -243,6 +249,12 @@ func (w *stage) show(before Pair, effects []Effect, err error) string {
 		}
 		fmt.Fprintf(&b, "\n  service stable=%s rollout=%q moved=%d raises=%v\n", w.pair.Service.Stable,
 			w.pair.Service.Rollout, moved(before.Service, w.pair.Service), w.pair.Raises(before))
+		if a := w.pair.Service.Admitted; a != nil {
+			fmt.Fprintf(&b, "  admitted %v\n", a)
+		}
+		if p := w.pair.Service.Preview; p != nil && before.Service.Preview == nil {
+			fmt.Fprintf(&b, "  preview of %s by %v %s\n", p.To, p.Header, p.Host)
+		}
 		fmt.Fprintf(&b, "  reason %s\n", r.Reason)
 	}
 	for _, e := range effects {
@@ -251,6 +263,8 @@ func (w *stage) show(before Pair, effects []Effect, err error) string {
 			fmt.Fprintf(&b, "  announce %s: %s\n", e.Kind, e.Text)
 		case CutNow:
 			fmt.Fprintf(&b, "  cut now %s generation=%d actor=%q: %s\n", e.Cut.Version, e.Cut.Generation, e.Cut.Actor, e.Cut.Reason)
+		case RunSmoke:
+			fmt.Fprintf(&b, "  run smoke checks of %s, run %d\n", e.Version, e.Run)
 		default:
 			fmt.Fprintf(&b, "  %T\n", e)
 		}
@@ -349,6 +363,19 @@ func planOf(args []string) configs.Rollout {
 				plan.OnInconclusive = value
 			case "holdback":
 				plan.Holdback = weightOf(value)
+			case "strategy":
+				plan.Strategy = value
+			case "preview":
+				plan.Preview = &configs.Preview{Host: value}
+			case "smoke":
+				plan.Smoke = []configs.Smoke{{Get: value}}
+			case "batch":
+				plan.Batch, _ = strconv.Atoi(value)
+			case "between":
+				plan.PauseBetween = configs.Duration(d)
+			case "unavailable":
+				n, _ := strconv.Atoi(value)
+				plan.MaxUnavailable = &n
 			}
 			continue
 		}

@@ -45,7 +45,7 @@ func (s State) validate() error {
 		return fmt.Errorf("%w: paused, with phase %q to go back to", ErrState, s.Resume)
 	case len(s.Candidates) == 0 || slices.Contains(s.Candidates, s.From) || !slices.Contains(s.Candidates, s.To):
 		return fmt.Errorf("%w: candidates %q", ErrState, s.Candidates)
-	case !s.manual() && s.Strategy != configs.StrategyCanary:
+	case !s.manual() && !slices.Contains(strategies(), s.Strategy), s.Strategy != s.Plan.Strategy:
 		return fmt.Errorf("%w: unknown strategy %q", ErrState, s.Strategy)
 	case !s.manual() && (len(s.Candidates) != 1 || len(s.Plan.Stages) == 0):
 		return fmt.Errorf("%w: a plan needs one candidate and at least one stage", ErrState)

@@ -34,24 +34,35 @@ func happenings(p Pair) []happening {
 	}
 	for _, kind := range []string{"pass", "fail", "fail-pause", "inconclusive", "shared", "error", "none"} {
 		for _, elapsed := range []time.Duration{0, 10 * time.Second, time.Hour} {
-			tick := Tick{At: at, Verdict: verdictOf(kind), CandidateUp: true, StableUp: true, Acked: true}
+			tick := Tick{At: at, Verdict: verdictOf(kind), CandidateUp: true, BatchUp: true, StableUp: true, Acked: true}
 			if len(p.Rollout.Candidates) > 1 {
 				tick.Candidates = map[string]analysis.Verdict{p.Rollout.Candidates[0]: verdictOf(kind), p.Rollout.Candidates[1]: verdictOf("pass")}
 			}
 			add(elapsed, tick, "tick %s %s", elapsed, kind)
 		}
 	}
-	for _, amiss := range []Tick{{StableUp: true, Acked: true}, {CandidateUp: true, Acked: true}, {CandidateUp: true, StableUp: true}} {
+	for _, amiss := range []Tick{
+		{BatchUp: true, StableUp: true, Acked: true}, {CandidateUp: true, BatchUp: true, Acked: true},
+		{CandidateUp: true, BatchUp: true, StableUp: true}, {CandidateUp: true, StableUp: true, Acked: true},
+	} {
 		amiss.At, amiss.Verdict = at, verdictOf("pass")
-		add(time.Hour, amiss, "tick up=%v stable=%v acked=%v", amiss.CandidateUp, amiss.StableUp, amiss.Acked)
+		add(time.Hour, amiss, "tick up=%v batch=%v stable=%v acked=%v", amiss.CandidateUp, amiss.BatchUp, amiss.StableUp, amiss.Acked)
 		amiss.Verdict = verdictOf("fail")
-		add(time.Hour, amiss, "tick fail up=%v stable=%v acked=%v", amiss.CandidateUp, amiss.StableUp, amiss.Acked)
+		add(time.Hour, amiss, "tick fail up=%v batch=%v stable=%v acked=%v", amiss.CandidateUp, amiss.BatchUp, amiss.StableUp, amiss.Acked)
 	}
+	for _, passed := range []bool{true, false} {
+		run := 1
+		if p.Rollout.Smoke != nil {
+			run += p.Rollout.Smoke.Runs
+		}
+		add(time.Second, SmokeDone{At: at, Generation: p.Rollout.Generation, Run: run, Passed: passed, Text: "GET /"}, "smoke passed=%v", passed)
+	}
+	add(time.Second, SmokeDone{At: at, Generation: p.Rollout.Generation - 1, Run: 1, Passed: true}, "smoke of the build before")
 	for _, verb := range []string{"pause", "resume", "promote", "abort", "undo", "retry", "dance"} {
 		add(3*time.Second, Command{At: at, Actor: "ana", Verb: verb}, "%s", verb)
 	}
 	add(0, Command{At: at, Actor: "ana", Verb: "promote", Full: true}, "promote full")
-	for _, version := range []string{"green", "red", "blue"} {
+	for _, version := range []string{p.Rollout.To, "red", "blue"} {
 		for generation := max(0, p.Rollout.Generation-1); generation <= p.Rollout.Generation; generation++ {
 			c := p.cut(version, "", "errors", at)
 			c.Node, c.Generation, c.Verdict = "edge-1", generation, verdictOf("fail")
@@ -63,7 +74,7 @@ func happenings(p Pair) []happening {
 	add(0, CutSeen{At: at, Cut: Cut{Rollout: "another", Version: "green"}}, "cut of another")
 	add(0, StableBreaks{At: at, Rule: "errors"}, "stable breaks errors")
 	add(time.Hour, StableBreaks{At: at, Rule: "errors"}, "stable breaks errors late")
-	add(0, RevisionChanged{At: at, Version: "green", Revision: p.Rollout.Revision + "'"}, "revision")
+	add(0, RevisionChanged{At: at, Version: p.Rollout.To, Revision: p.Rollout.Revision + "'"}, "revision")
 	add(0, Supersede{At: at, Actor: "ana", By: "another"}, "supersede")
 	for _, weights := range []map[string]configs.Weight{{"blue": 10_000}, {"blue": 7_000, "green": 3_000}, {"green": 10_000}, {"blue": 5_000, "green": 2_500, "red": 2_500}} {
 		add(0, SetWeights{At: at, Actor: "ana", Weights: weights}, "weights %s", describe(weights))
@@ -82,10 +93,13 @@ func beginnings(t failer) map[string]Pair {
 	}
 	cur := NewService(w.svc, noon)
 	return map[string]Pair{
-		"plan":    must(New("r1", planOf([]string{"green", "5%/10s", "50%/10s"}), w.svc, cur, noon, "ana")),
-		"bake":    must(New("r2", planOf([]string{"green", "-/0s", "5%/10s", "bake=10s"}), w.svc, cur, noon, "ana")),
-		"manual":  must(NewManual("r3", map[string]configs.Weight{"blue": 9_000, "green": 1_000}, w.svc, cur, noon, "ana")),
-		"several": must(NewManual("r4", map[string]configs.Weight{"blue": 6_000, "green": 1_000, "red": 3_000}, w.svc, cur, noon, "ana")),
+		"plan":        must(New("r1", planOf([]string{"green", "5%/10s", "50%/10s"}), w.svc, cur, noon, "ana")),
+		"bake":        must(New("r2", planOf([]string{"green", "-/0s", "5%/10s", "bake=10s"}), w.svc, cur, noon, "ana")),
+		"manual":      must(NewManual("r3", map[string]configs.Weight{"blue": 9_000, "green": 1_000}, w.svc, cur, noon, "ana")),
+		"all at once": must(New("r5", planOf([]string{"green", "strategy=all-at-once", "bake=10s"}), w.svc, cur, noon, "ana")),
+		"blue-green":  must(New("r6", planOf([]string{"green", "strategy=blue-green", "smoke=/", "preview=new.example.com", "bake=10s"}), w.svc, cur, noon, "ana")),
+		"rolling":     must(New("r7", planOf([]string{"teal", "strategy=rolling", "batch=2", "between=10s"}), w.svc, cur, noon, "ana")),
+		"several":     must(NewManual("r4", map[string]configs.Weight{"blue": 6_000, "green": 1_000, "red": 3_000}, w.svc, cur, noon, "ana")),
 	}
 }
 
@@ -133,6 +147,7 @@ func visit(t failer, p Pair) []Pair {
 func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 	t.Helper()
 	was, is := p.Rollout, next.Rollout
+	checkPlan(t, h, next)
 	person := false
 	switch ev := h.event.(type) {
 	case Command, SetWeights:
@@ -148,7 +163,11 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 		}
 		tick, isTick := h.event.(Tick)
 		healthy := isTick && tick.Acked && tick.CandidateUp && tick.StableUp
-		passed := was.Phase == Pending || tick.Verdict.Kind == analysis.Pass && h.elapsed >= length(was)
+		passed := was.Phase == Pending && (len(was.Plan.Smoke) == 0 || was.Smoke != nil && was.Smoke.Passed) ||
+			was.Phase != Pending && tick.Verdict.Kind == analysis.Pass && h.elapsed >= length(was)
+		if _, _, rolls := was.Batch(); rolls && version == was.To {
+			passed = passed && tick.BatchUp
+		}
 		switch {
 		case person, was.Phase == Succeeded && version == was.From:
 		case !healthy || !passed:
@@ -181,6 +200,32 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 		if cut, ok := e.(CutNow); ok && (was.Weights[cut.Cut.Version] == 0 || cut.Cut.Generation != was.Generation) {
 			t.Fatalf("%s cuts %+v", h.name, cut.Cut)
 		}
+	}
+}
+
+// checkPlan holds what a plan's state may say against the plan.
+func checkPlan(t failer, h happening, p Pair) {
+	t.Helper()
+	r, s := p.Rollout, p.Service
+	if !p.InForce() && (s.Preview != nil || s.Admitted != nil || s.Mirror != nil) {
+		t.Fatalf("%s: %s leaves a preview, a mirror or a limit of endpoints behind", h.name, r.Phase)
+	}
+	if r.manual() || !p.InForce() {
+		return
+	}
+	weight, planned := s.Weights[r.To], false
+	for _, stage := range r.Plan.Stages {
+		planned = planned || stage.Weight != nil && *stage.Weight == weight
+	}
+	if weight != 0 && !planned {
+		t.Fatalf("%s: %s has %s, which no stage of the plan says", h.name, r.To, weight)
+	}
+	admitted, limited := s.Admitted[r.To]
+	if mixed := weight != 0 && weight != configs.Whole; limited != (mixed && r.Endpoints != nil) || limited && s.Admitted[r.From] < 1 {
+		t.Fatalf("%s: %s with %v admitted", h.name, describe(s.Weights), s.Admitted)
+	}
+	if limited && configs.Weight(admitted)*configs.Whole/configs.Weight(r.Endpoints.To) != weight {
+		t.Fatalf("%s: %d of %d endpoints have %s", h.name, admitted, r.Endpoints.To, weight)
 	}
 }
 
