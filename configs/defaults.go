@@ -50,7 +50,7 @@ func (n *Node) SetDefaults() {
 
 // SetDefaults fills in what s leaves out. What s points to is copied before it
 // is changed, so that a shallow copy of a shared document can be given. Health
-// and Guard stay nil; Weights stay empty, which means all on Stable.
+// and Guard stay nil, Ejection and Circuit do not; Weights stay empty, which means all on Stable.
 func (s *Service) SetDefaults() {
 	s.Timeout = orDuration(s.Timeout, 15*time.Second)
 	s.IdleTimeout = orDuration(s.IdleTimeout, 5*time.Minute)
@@ -73,11 +73,31 @@ func (s *Service) SetDefaults() {
 		health.setDefaults()
 		s.Health = &health
 	}
+	s.PanicPercent = cmp.Or(s.PanicPercent, 50)
+	s.setPoolDefaults()
 	if s.Guard != nil {
 		guard := *s.Guard
 		guard.SetDefaults()
 		s.Guard = &guard
 	}
+}
+
+// setPoolDefaults fills in how endpoints are ejected and limited.
+func (s *Service) setPoolDefaults() {
+	ejection, circuit := Ejection{}, Circuit{}
+	if s.Ejection != nil {
+		ejection = *s.Ejection
+	}
+	ejection.Failures = cmp.Or(ejection.Failures, 5)
+	ejection.Time = orDuration(ejection.Time, 30*time.Second)
+	ejection.MaxTime = orDuration(ejection.MaxTime, max(300*time.Second, ejection.Time.Std()))
+	ejection.MaxPercent = cmp.Or(ejection.MaxPercent, 10)
+	if s.Circuit != nil {
+		circuit = *s.Circuit
+	}
+	circuit.Connections = cmp.Or(circuit.Connections, 1024)
+	circuit.Pending = cmp.Or(circuit.Pending, 1024)
+	s.Ejection, s.Circuit = &ejection, &circuit
 }
 
 func (k *Sticky) setDefaults() {

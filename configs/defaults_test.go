@@ -22,6 +22,9 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 		Sticky:         &Sticky{By: "cookie", Mode: "follow", Cookie: &StickyCookie{Name: "weir_id", MaxAge: Duration(24 * time.Hour), Path: "/"}},
 		Health:         &Health{Path: "/healthz", Interval: Duration(2 * time.Second), Timeout: Duration(time.Second), Fall: 3, Rise: 2},
 		Guard:          &Guard{Bake: Duration(10 * time.Minute), UnreadyFor: Duration(5 * time.Second)},
+		Ejection:       &Ejection{Failures: 5, Time: Duration(30 * time.Second), MaxTime: Duration(5 * time.Minute), MaxPercent: 10},
+		PanicPercent:   50,
+		Circuit:        &Circuit{Connections: 1024, Pending: 1024},
 	}
 	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("got  %+v\nwant %+v", *s, want)

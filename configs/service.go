@@ -27,6 +27,25 @@ type Service struct {
 	// Health configures active probes. Nil: no probes, every endpoint counts as up.
 	Health *Health `json:"health,omitempty" yaml:"health,omitempty"`
 
+	// Ejection takes endpoints that fail requests in a row out for a while, each
+	// node by what it sees. Nil: the defaults of its fields, which are on.
+	Ejection *Ejection `json:"ejection,omitempty" yaml:"ejection,omitempty"`
+
+	// PanicPercent says when so many of stable's endpoints are down or ejected
+	// that they cannot be spared: with fewer up than this percentage, requests go
+	// to all of them. With no endpoint up anywhere, those of the version are tried
+	// all the same. 0: the default, 50 (Envoy); -1: never.
+	PanicPercent int `json:"panic_percent,omitempty" yaml:"panic_percent,omitempty"`
+
+	// SlowStart is how long an endpoint that comes up, or is added to others,
+	// takes until it gets as much as they do; its share rises evenly from 10 %.
+	// 0: at once.
+	SlowStart Duration `json:"slow_start,omitempty" yaml:"slow_start,omitempty"`
+
+	// Circuit bounds what endpoints are given at one time. Beyond it weir answers
+	// 503, which is an error of the version. Nil: the defaults of its fields.
+	Circuit *Circuit `json:"circuit,omitempty" yaml:"circuit,omitempty"`
+
 	// Timeout is the longest wait from dispatch to the final response head.
 	// 0: the default, 15s (Envoy's route timeout).
 	Timeout Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
@@ -142,6 +161,50 @@ type Health struct {
 	Rise     int      `json:"rise,omitempty" yaml:"rise,omitempty"`         // successes until up, default 2 (HAProxy)
 	Status   []int    `json:"status,omitempty" yaml:"status,omitempty"`     // good statuses, default any 2xx
 	Host     string   `json:"host,omitempty" yaml:"host,omitempty"`         // Host header, default the address
+}
+
+// Ejection takes an endpoint out for the requests that it failed: no connection,
+// no or a broken answer, or 502, 503 or 504. At least one may be out, never the
+// last that is up. A probe that goes well does not bring it back: it says
+// nothing of the requests.
+type Ejection struct {
+	// Failures is how many requests in a row must fail. 0: the default, 5
+	// (Envoy); -1: no endpoint is ever ejected.
+	Failures int `json:"failures,omitempty" yaml:"failures,omitempty"`
+
+	// Time is how long the first ejection lasts; the n-th in close succession
+	// lasts n times as long. 0: the default, 30s (Envoy).
+	Time Duration `json:"time,omitempty" yaml:"time,omitempty"`
+
+	// MaxTime is how long any ejection lasts at most. 0: the default, 300s
+	// (Envoy), or Time if that is longer.
+	MaxTime Duration `json:"max_time,omitempty" yaml:"max_time,omitempty"`
+
+	// MaxPercent of a version's endpoints may be out at one time, but one always
+	// may. 0: the default, 10 (Envoy).
+	MaxPercent int `json:"max_percent,omitempty" yaml:"max_percent,omitempty"`
+}
+
+// Circuit bounds what endpoints are given at one time, on each node. A request
+// that would go beyond is sent to another endpoint of its version or, if all are
+// full, answered with 503 at once.
+type Circuit struct {
+	// Connections is the largest number of connections to one endpoint that
+	// speaks HTTP/1.1. A request waits at most 50 ms for one to come free.
+	// 0: the default, 1024 (Envoy).
+	Connections int `json:"connections,omitempty" yaml:"connections,omitempty"`
+
+	// Pending is how many requests may wait for a connection to one endpoint.
+	// 0: the default, 1024 (Envoy); -1: none.
+	Pending int `json:"pending,omitempty" yaml:"pending,omitempty"`
+
+	// Requests is the largest number of requests in flight at one endpoint,
+	// whatever it speaks. 0: no limit but that of its connections.
+	Requests int `json:"requests,omitempty" yaml:"requests,omitempty"`
+
+	// VersionRequests is the largest number of requests in flight at all
+	// endpoints of a version together. 0: no limit.
+	VersionRequests int `json:"version_requests,omitempty" yaml:"version_requests,omitempty"`
 }
 
 // Guard is the judge of weights that are moved by hand.

@@ -30,6 +30,7 @@ func (s *Service) Validate() Problems {
 	s.checkHealth(r)
 	s.checkLimits(r)
 	r.checkPages(s.Errors)
+	s.checkPool(r)
 	if s.Guard != nil {
 		r.triggers("guard.triggers", s.Guard.Triggers)
 		r.span("guard.bake", s.Guard.Bake, maxSpan)

@@ -70,6 +70,7 @@ type Controller struct {
 	view   atomic.Pointer[View]
 
 	rollbacks counter // by service and path, for metrics
+	ejections counter // by service and version, for metrics
 
 	inbox   chan func()
 	stopped chan struct{}
@@ -91,8 +92,11 @@ type Controller struct {
 	turns      map[string]turn                   // by service: what its next step waits for
 
 	targets    map[health.Target]configs.Health
-	failing    map[health.Target]int // consecutive failed probes of targets that were probed
-	unretained bool                  // the table may name less than the registries hold
+	failing    map[health.Target]int       // consecutive failed probes of targets that were probed
+	unretained bool                        // the table may name less than the registries hold
+	admitted   map[*upstream.Endpoint]bool // those of the table at the last look
+	outliers   outliers
+	slow       slowStart
 
 	creatingKeys bool
 	keysTried    time.Time
@@ -138,6 +142,7 @@ func New(o Options) *Controller {
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
 		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(),
+		outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })
 	c.view.Store(&View{Node: o.Node})

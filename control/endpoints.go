@@ -1,45 +1,38 @@
 package control
 
 import (
-	"fmt"
 	"maps"
+	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/health"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // retain lets go of endpoints and counters that no version names any more, and
 // probes those that one does.
-func (c *Controller) retain() {
+func (c *Controller) retain(now time.Time) {
 	c.unretained = false
 	versions := make(map[versionID]bool)
-	endpoints := make(map[health.Target]bool)
 	targets := make(map[health.Target]configs.Health)
 	for name, doc := range c.mirror.services {
-		for version, v := range c.mirror.states[name].value.Merge(doc.value) {
+		for version := range c.mirror.states[name].value.Merge(doc.value) {
 			versions[versionID{name, version}] = true
-			for _, a := range v.Endpoints {
-				t := health.Target{Service: name, Version: version, Address: a}
-				endpoints[t] = true
-				if doc.value.Health != nil && c.refused[name] == "" {
-					targets[t] = *doc.value.Health
-				}
-			}
 		}
 	}
-	// A document that does not compile keeps its last good route, and with it
-	// the endpoints that the document no longer names, probed as they were.
+	// The table names the endpoints: those of the present documents and, of a
+	// document that does not compile, those of its last good route.
+	endpoints := make(map[*upstream.Endpoint]bool)
 	for _, s := range c.opts.Tables.Load().Services {
+		doc, _ := c.built.Document(s.Name)
 		for _, v := range s.Versions {
 			versions[versionID{s.Name, v.Name}] = true
+			c.admit(v.Pool, now)
 			for _, e := range v.Pool.Endpoints() {
-				t := health.Target{Service: s.Name, Version: v.Name, Address: e.Address}
-				endpoints[t] = true
-				if h, ok := c.targets[t]; ok && c.refused[s.Name] != "" {
-					targets[t] = h
+				endpoints[e] = true
+				if doc.Health != nil {
+					targets[targetOf(e)] = *doc.Health
 				}
 			}
 		}
@@ -48,16 +41,48 @@ func (c *Controller) retain() {
 	for t := range c.targets {
 		if _, ok := targets[t]; !ok {
 			delete(c.failing, t)
-			c.opts.Endpoints.Endpoint(t.Service, t.Version, t.Address).SetUp(true)
+			c.setUp(t, true)
 		}
 	}
 	c.targets = targets
-	c.opts.Endpoints.Retain(func(service, version, a string) bool {
-		return endpoints[health.Target{Service: service, Version: version, Address: a}]
-	})
+	gone := func(e *upstream.Endpoint) bool { return !endpoints[e] }
+	c.outliers.forget(gone)
+	c.slow.forget(gone)
+	c.opts.Endpoints.Retain(func(e *upstream.Endpoint) bool { return endpoints[e] })
 	c.opts.Recorders.Retain(func(service, version string) bool { return versions[versionID{service, version}] })
 	maps.DeleteFunc(c.rates, func(id versionID, _ *rate) bool { return !versions[id] })
 	c.prober.Set(targets)
+	c.admitted = endpoints
+}
+
+// admit takes in the endpoints of a pool. Those that join others start slowly;
+// at the start of a process, or of a version, there are no others.
+func (c *Controller) admit(p *upstream.Pool, now time.Time) {
+	others := slices.ContainsFunc(p.Endpoints(), func(e *upstream.Endpoint) bool { return c.admitted[e] })
+	for _, e := range p.Endpoints() {
+		e.SetMaxConnections(p.Policy().Connections)
+		if others && !c.admitted[e] {
+			c.slow.begin(e, now)
+		}
+	}
+}
+
+func targetOf(e *upstream.Endpoint) health.Target {
+	return health.Target{Service: e.Service, Version: e.Version, Address: e.Address}
+}
+
+// setUp records what a probe found, and returns the endpoint if that is news.
+func (c *Controller) setUp(t health.Target, up bool) *upstream.Endpoint {
+	v := c.compiled(t.Service, t.Version)
+	if v == nil {
+		return nil
+	}
+	for _, e := range v.Pool.Endpoints() {
+		if e.Address == t.Address && e.SetUp(up) {
+			return e
+		}
+	}
+	return nil
 }
 
 // probed takes in the outcome of a probe.
@@ -66,20 +91,15 @@ func (c *Controller) probed(r health.Report) {
 		return // it was under way when its endpoint was removed
 	}
 	c.failing[r.Target] = r.Failures
-	if !c.opts.Endpoints.Endpoint(r.Service, r.Version, r.Address).SetUp(r.Up) {
-		return
+	e := c.setUp(r.Target, r.Up)
+	switch {
+	case e == nil:
+	case r.Up:
+		c.slow.begin(e, time.Now())
+		c.tellEndpoint(e, "up", "")
+	default:
+		c.tellEndpoint(e, "down", r.Reason)
 	}
-	word := "up"
-	if !r.Up {
-		word = "down"
-	}
-	c.log.Warn("endpoint changed", zap.String("service", r.Service), zap.String("version", r.Version),
-		zap.String("endpoint", r.Address), zap.String("to", word), zap.String("reason", r.Reason))
-	text := fmt.Sprintf("endpoint %s of %s is %s", r.Address, r.Version, word)
-	if r.Reason != "" {
-		text += ": " + r.Reason
-	}
-	c.hub.publish(Event{At: time.Now(), Kind: "endpoint", Service: r.Service, Text: text})
 }
 
 // failingRounds is in how many probe rounds in a row no endpoint of the version

@@ -43,8 +43,10 @@ func (c *Controller) look(now time.Time) {
 		}
 	}
 	if c.unretained {
-		c.retain()
+		c.retain(now)
 	}
+	c.eject(now)
+	c.warm(now)
 	if leading {
 		c.prune(now, fence)
 		c.deliver(now, fence)

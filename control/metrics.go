@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/weirproxy/weir/analysis/hist"
 	"github.com/weirproxy/weir/proxy/stats"
-	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // counter counts by two labels. It is far from the request path. The zero
@@ -54,27 +52,13 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	c.writeRequests(m, v)
 	c.writeSplits(m, v)
 	c.writeRollouts(m, v)
-	m.family("weir_endpoint_up", "gauge", "1 if the endpoint takes requests")
-	for _, e := range c.endpoints() {
-		m.value("weir_endpoint_up", boolean(e.Up()), "service", e.Service, "version", e.Version, "endpoint", e.Address)
-	}
+	c.writeEndpoints(m)
 	m.family("weir_state_connected", "gauge", "1 if etcd answers")
 	m.value("weir_state_connected", boolean(v.Store.Connected))
 	m.family("weir_state_revision", "gauge", "revision of the state that this node has")
 	m.value("weir_state_revision", float64(v.Store.Revision))
 	m.family("weir_state_age_seconds", "gauge", "time since the state was last proven fresh")
 	m.value("weir_state_age_seconds", c.opts.Store.Status().Age.Seconds())
-}
-
-// endpoints are all endpoints in order. They are written after the registry's
-// lock is free: w may be slow, and a cut needs the lock.
-func (c *Controller) endpoints() []*upstream.Endpoint {
-	var all []*upstream.Endpoint
-	c.opts.Endpoints.Range(func(e *upstream.Endpoint) { all = append(all, e) })
-	slices.SortFunc(all, func(a, b *upstream.Endpoint) int {
-		return cmp.Or(versionID{a.Service, a.Version}.compare(versionID{b.Service, b.Version}), strings.Compare(a.Address, b.Address))
-	})
-	return all
 }
 
 func (c *Controller) writeRequests(m *exposition, v *View) {

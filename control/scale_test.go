@@ -52,6 +52,6 @@ func BenchmarkController_ThousandServices(b *testing.B) {
 		})
 	}
 	f("publish", c.publish)
-	f("retain", c.retain)
+	f("retain", func() { c.retain(time.Now()) })
 	f("show", func() { c.show(time.Now()) })
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // Bounds of a View: what a person looks at, not the whole history.
@@ -65,9 +66,10 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 		case version == state.value.Previous && now.Before(state.value.KeepUntil):
 			vv.Role = "kept"
 		}
-		for _, address := range versions[version].Endpoints {
-			e := c.opts.Endpoints.Endpoint(name, version, address)
-			vv.Endpoints = append(vv.Endpoints, EndpointView{Address: address, Up: e.Up(), InFlight: e.InFlight()})
+		if v := c.compiled(name, version); v != nil {
+			for _, e := range v.Pool.Endpoints() {
+				vv.Endpoints = append(vv.Endpoints, c.showEndpoint(e))
+			}
 		}
 		if r := c.rates[versionID{name, version}]; r != nil {
 			r.show(&vv)
@@ -75,6 +77,19 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 		sv.Versions = append(sv.Versions, vv)
 	}
 	return sv
+}
+
+func (c *Controller) showEndpoint(e *upstream.Endpoint) EndpointView {
+	view := EndpointView{Address: e.Address, Up: e.Up(), State: EndpointUp, InFlight: e.InFlight()}
+	switch {
+	case !e.Probed():
+		view.State = EndpointDown
+	case e.Ejected():
+		view.State, view.Until = EndpointEjected, c.outliers.of[e].Until
+	case e.Share() < upstream.FullShare:
+		view.State = EndpointStarting
+	}
+	return view
 }
 
 func (c *Controller) showRollout(id string) RolloutView {

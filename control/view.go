@@ -66,9 +66,22 @@ type VersionView struct {
 // EndpointView is one endpoint as this node sees it.
 type EndpointView struct {
 	Address  string
-	Up       bool
+	Up       bool // it gets requests, but for what State says
+	State    EndpointState
+	Until    time.Time // when an ejected one comes back; else zero
 	InFlight int64
 }
+
+// EndpointState says more of an endpoint than whether it is up.
+type EndpointState string
+
+// States of an endpoint.
+const (
+	EndpointUp       EndpointState = "up"
+	EndpointDown     EndpointState = "down"     // probes say so
+	EndpointEjected  EndpointState = "ejected"  // it failed the requests that it got
+	EndpointStarting EndpointState = "starting" // it came up lately, and gets less than the others
+)
 
 // RolloutView is one rollout. Verdict and Rules are those of the judge that
 // decides here: the fleet's on its leader, else this node's own. They are there

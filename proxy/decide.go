@@ -134,17 +134,39 @@ func (d *decision) drawBucket() int {
 
 // pick finds an endpoint of the version. Health moves no key for good: while
 // the version has no endpoint up, stable serves its requests; without a
-// rollout in force, so does any other version for stable. False: nobody can.
+// rollout in force, so does any other version for stable. With nobody up the
+// version's own endpoints are tried all the same, if its policy allows that.
+// A version at one of its limits is not helped out: that is its error, and must
+// show. False: nobody can.
 func (d *decision) pick() bool {
 	random := rand.Uint64()
 	d.lane = stats.Split
 	if d.endpoint = d.version.Pool.Pick(random); d.endpoint != nil {
 		return true
 	}
+	if d.version.Pool.AnyUp() {
+		return false
+	}
+	if other := d.standIn(); other != nil {
+		if d.endpoint = other.Pool.Pick(random); d.endpoint != nil {
+			d.version, d.lane = other, stats.Failover
+			return true
+		}
+		if other.Pool.AnyUp() {
+			return false
+		}
+	}
+	d.endpoint = d.version.Pool.PickAny(random)
+	return d.endpoint != nil
+}
+
+// standIn is the version that serves the requests of one without endpoints.
+// Nil: none may.
+func (d *decision) standIn() *route.Version {
 	s := d.service
 	other := s.Versions[s.Stable]
 	if d.version == other && (s.Rollout != "" || !s.Mixed) {
-		return false
+		return nil
 	}
 	if d.version == other {
 		// Stable is down and nobody is on trial: another bucket's version will do.
@@ -153,11 +175,7 @@ func (d *decision) pick() bool {
 			other = s.Versions[s.Split.Pick(bucket)]
 		}
 	}
-	if d.endpoint = other.Pool.Pick(random); d.endpoint == nil {
-		return false
-	}
-	d.version, d.lane = other, stats.Failover
-	return true
+	return other
 }
 
 // dispatch counts the request as begun on its version and in flight at its
@@ -186,7 +204,17 @@ func (d *decision) headed(at int64, status int) {
 		from = sent
 	}
 	bad := d.service.ErrorStatus.Has(status)
+	d.credit(502 <= status && status <= 504)
 	d.version.Recorder.Head(&d.token, d.headAt, time.Duration(d.headAt-from), status, bad)
+}
+
+// credit tells the pool how its endpoint did: whether it was a gateway failure.
+func (d *decision) credit(failed bool) {
+	if failed {
+		d.version.Pool.Bad(d.endpoint)
+	} else {
+		d.version.Pool.Good(d.endpoint)
+	}
 }
 
 // record tells the recorder how the request ended; the first call counts.
@@ -198,6 +226,9 @@ func (d *decision) record(o stats.Outcome) {
 	d.reason = o.Reason
 	if o.ClientLeft {
 		d.reason = stats.ClientLeft
+	}
+	if d.headAt == 0 && d.reason.Gateway() {
+		d.credit(true)
 	}
 	d.version.Recorder.End(&d.token, d.h.Now(), o)
 }

@@ -149,7 +149,7 @@ func newWorld(t testing.TB, change func(s *route.Service, o *Options), endpoints
 	w.service.ErrorStatus, _ = route.ErrorStatuses()
 	for i, u := range endpoints {
 		name := string(rune('a' + i))
-		pool := upstream.NewPool([]*upstream.Endpoint{w.registry.Endpoint("shop", name, u.ln.Addr().String())})
+		pool := upstream.NewPool([]*upstream.Endpoint{w.registry.Endpoint("shop", name, u.ln.Addr().String())}, upstream.Policy{})
 		w.service.Versions = append(w.service.Versions, &route.Version{Name: name, Index: i, Pool: pool, Recorder: stats.NewRecorder(2)})
 	}
 	w.service.Split = route.NewSplit(nil, len(endpoints))

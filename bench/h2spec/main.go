@@ -92,7 +92,7 @@ func serve(endpoint string) (addr net.Addr, close func(), err error) {
 	service.ErrorStatus, _ = route.ErrorStatuses()
 	service.Versions = []*route.Version{{
 		Name: "a", Recorder: stats.NewRecorder(2),
-		Pool: upstream.NewPool([]*upstream.Endpoint{registry.Endpoint("spec", "a", endpoint)}),
+		Pool: upstream.NewPool([]*upstream.Endpoint{registry.Endpoint("spec", "a", endpoint)}, upstream.Policy{}),
 	}}
 	table, err := route.NewTable(1, []route.Rule{{Path: "/", Route: &route.Route{Service: service}}})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -145,14 +146,17 @@ func (c *cli) getService(ctx context.Context, client *client, name string) error
 	})
 }
 
-// endpointsText lists addresses; those that are down are marked.
+// endpointsText lists addresses; those that are not simply up say what they are.
 func endpointsText(endpoints []api.Endpoint) string {
 	parts := make([]string, 0, len(endpoints))
 	for _, e := range endpoints {
-		if e.Up {
+		switch {
+		case e.Until != nil:
+			parts = append(parts, fmt.Sprintf("%s (%s for %s)", e.Address, e.State, span(time.Until(*e.Until))))
+		case e.State != "up":
+			parts = append(parts, fmt.Sprintf("%s (%s)", e.Address, e.State))
+		default:
 			parts = append(parts, e.Address)
-		} else {
-			parts = append(parts, e.Address+" (down)")
 		}
 	}
 	return orDash(strings.Join(parts, " "))

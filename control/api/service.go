@@ -45,9 +45,11 @@ type Version struct {
 
 // Endpoint is one address of a version.
 type Endpoint struct {
-	Address  string `json:"address"`
-	Up       bool   `json:"up"`
-	InFlight int64  `json:"in_flight"`
+	Address  string     `json:"address"`
+	Up       bool       `json:"up" doc:"It is well as far as probes and requests show"`
+	State    string     `json:"state" enum:"up,down,ejected,starting" doc:"down: probes fail; ejected: it failed its requests; starting: it came up lately and gets less than others"`
+	Until    *time.Time `json:"until,omitempty" doc:"When an ejected endpoint comes back"`
+	InFlight int64      `json:"in_flight"`
 }
 
 func serviceOf(v *control.ServiceView) Service {
@@ -87,7 +89,11 @@ func versionOf(v control.VersionView) Version {
 		P50: milliseconds(v.P50), P99: milliseconds(v.P99),
 	}
 	for _, e := range v.Endpoints {
-		out.Endpoints = append(out.Endpoints, Endpoint{Address: e.Address, Up: e.Up, InFlight: e.InFlight})
+		endpoint := Endpoint{Address: e.Address, Up: e.Up, State: string(e.State), InFlight: e.InFlight}
+		if !e.Until.IsZero() {
+			endpoint.Until = &e.Until
+		}
+		out.Endpoints = append(out.Endpoints, endpoint)
 	}
 	return out
 }

@@ -79,6 +79,7 @@ type built struct {
 	state   State
 	refused string // why the present form is not routed by; empty: it is
 
+	document  configs.Service // what is routed by, with its defaults
 	service   *route.Service
 	rules     []route.Rule
 	versions  map[string]configs.Version
@@ -100,6 +101,15 @@ func (b *Built) Effective(service string) map[string]configs.Weight {
 		return s.effective
 	}
 	return nil
+}
+
+// Document returns the document that a service is routed by, with its defaults;
+// false if it is not routed. It must not be changed.
+func (b *Built) Document(service string) (configs.Service, bool) {
+	if s := b.services[service]; s != nil {
+		return s.document, true
+	}
+	return configs.Service{}, false
 }
 
 // Build compiles a table. What has not changed since Last is shared with it.

@@ -44,7 +44,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		return nil, err
 	}
 	s := &built{
-		print: p, source: source, state: state, versions: merged,
+		print: p, source: source, state: state, document: doc, versions: merged,
 		service: &route.Service{
 			Name:           name,
 			Rollout:        st.Rollout,
@@ -65,7 +65,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	}
 	order := slices.Sorted(maps.Keys(merged))
 	s.service.Stable = slices.Index(order, st.Stable)
-	s.service.Versions = b.versions(name, order, merged, last)
+	s.service.Versions = b.versions(doc, order, merged, st.Stable, last)
 	if err := b.split(s, order, cut); err != nil {
 		return nil, err
 	}
@@ -112,29 +112,29 @@ func known(name string, st rollout.Service, versions map[string]configs.Version)
 }
 
 // versions returns the versions in order. One that is what it was keeps its pool.
-func (b *builder) versions(service string, order []string, merged map[string]configs.Version, last *built) []*route.Version {
+func (b *builder) versions(doc configs.Service, order []string, merged map[string]configs.Version, stable string, last *built) []*route.Version {
 	versions := make([]*route.Version, len(order))
 	for i, name := range order {
-		v := merged[name]
-		if last != nil && i < len(last.service.Versions) && same(last, i, name, v) {
+		v, policy := merged[name], poolPolicy(doc, name == stable)
+		if last != nil && i < len(last.service.Versions) && same(last, i, name, v, policy) {
 			versions[i] = last.service.Versions[i]
 			continue
 		}
 		endpoints := make([]*upstream.Endpoint, len(v.Endpoints))
 		for j, address := range v.Endpoints {
-			endpoints[j] = b.Endpoints.Endpoint(service, name, address)
+			endpoints[j] = b.Endpoints.Endpoint(doc.Name, name, address)
 		}
 		versions[i] = &route.Version{
 			Name: name, Revision: v.Revision, Index: i,
-			Pool: upstream.NewPool(endpoints), Recorder: b.Recorders.Recorder(service, name),
+			Pool: upstream.NewPool(endpoints, policy), Recorder: b.Recorders.Recorder(doc.Name, name),
 		}
 	}
 	return versions
 }
 
-func same(last *built, i int, name string, v configs.Version) bool {
-	old := last.versions[name]
-	return last.service.Versions[i].Name == name && old.Revision == v.Revision && slices.Equal(old.Endpoints, v.Endpoints)
+func same(last *built, i int, name string, v configs.Version, policy upstream.Policy) bool {
+	old, at := last.versions[name], last.service.Versions[i]
+	return at.Name == name && old.Revision == v.Revision && slices.Equal(old.Endpoints, v.Endpoints) && at.Pool.Policy() == policy
 }
 
 // split maps the buckets to versions. The buckets of a version that is cut go to

@@ -22,6 +22,10 @@ const Reasons = 9
 // Error reports whether r makes its request an error of the version.
 func (r Reason) Error() bool { return r != None && r != ClientLeft }
 
+// Gateway reports whether r is the endpoint's failure to answer at all, rather
+// than an answer that is no good.
+func (r Reason) Gateway() bool { return r == Connect || r == Reset || r == Timeout || r == Protocol }
+
 // String returns the reason's word in metrics, logs and documents.
 func (r Reason) String() string {
 	switch r {

@@ -23,23 +23,34 @@ type Endpoint struct {
 
 	client         fasthttp.HostClient
 	connectTimeout time.Duration
+	maxConnections int
 	changes        *atomic.Uint64 // bumped at each change of health; shared by the Registry
+	suspects       *atomic.Uint64 // bumped at each new suspicion; shared by the Registry
+	refusals       *refusals      // shared by the version
+
+	// Health, seldom written.
+	down, ejected, retired atomic.Bool
+	suspect                atomic.Bool
+	missing                atomic.Int32 // of FullShare, while the endpoint starts slowly
 
 	_        [64]byte // the counters below are written by every request
 	inFlight atomic.Int64
-	down     atomic.Bool
-	retired  atomic.Bool
+	failures atomic.Int32 // gateway failures since the last good answer
 	_        [64]byte
 }
 
-func newEndpoint(service, version, address string, o Options, changes *atomic.Uint64) *Endpoint {
+// FullShare is the share of an endpoint that gets as much as any other.
+const FullShare = 10_000
+
+func newEndpoint(id identity, g *Registry) *Endpoint {
+	o := g.options
 	e := &Endpoint{
-		Service: service, Version: version, Address: address,
-		connectTimeout: o.ConnectTimeout,
-		changes:        changes,
+		Service: id.service, Version: id.version, Address: id.address,
+		connectTimeout: o.ConnectTimeout, maxConnections: o.MaxConnections,
+		changes: &g.changes, suspects: &g.suspects, refusals: g.refusalsOf(id.service, id.version),
 	}
 	e.client = fasthttp.HostClient{
-		Addr:        address,
+		Addr:        id.address,
 		DialTimeout: dialer(o),
 		// LIFO keeps few connections warm; FIFO also moves the whole list at each acquire.
 		ConnPoolStrategy:          fasthttp.LIFO,
@@ -54,19 +65,66 @@ func newEndpoint(service, version, address string, o Options, changes *atomic.Ui
 	return e
 }
 
-// Up reports whether requests may go to the endpoint. A new endpoint is up
-// until a probe says otherwise.
-func (e *Endpoint) Up() bool { return !e.down.Load() }
+// Up reports whether the endpoint is well: no probe took it down, and it is not
+// ejected. A new endpoint is up until somebody says otherwise.
+func (e *Endpoint) Up() bool { return !e.down.Load() && !e.ejected.Load() }
 
 // SetUp records what a probe found and reports whether that is news.
-func (e *Endpoint) SetUp(up bool) (changed bool) {
-	if e.down.Swap(!up) == !up {
+func (e *Endpoint) SetUp(up bool) (changed bool) { return e.set(&e.down, !up) }
+
+// Probed reports whether the endpoint is up as far as probes know.
+func (e *Endpoint) Probed() bool { return !e.down.Load() }
+
+// Ejected reports whether the endpoint is out for the requests that it failed.
+func (e *Endpoint) Ejected() bool { return e.ejected.Load() }
+
+// SetEjected takes the endpoint out or back in, and reports whether that is
+// news. One that comes back is judged anew.
+func (e *Endpoint) SetEjected(ejected bool) (changed bool) {
+	if !ejected {
+		e.failures.Store(0)
+		e.suspect.Store(false)
+	}
+	return e.set(&e.ejected, ejected)
+}
+
+func (e *Endpoint) set(flag *atomic.Bool, value bool) (changed bool) {
+	if flag.Swap(value) == value {
 		return false
 	}
 	// The flag is stored before the count moves: a Pool that saw the old count
 	// may have read either flag, and looks again at the new count.
 	e.changes.Add(1)
 	return true
+}
+
+// Suspect reports whether the endpoint failed Policy.Failures requests in a row
+// since it was last asked, and how many it has failed by now.
+func (e *Endpoint) Suspect() (failures int, suspect bool) {
+	if !e.suspect.Load() {
+		return 0, false
+	}
+	failures = int(e.failures.Load())
+	return failures, e.suspect.Swap(false)
+}
+
+// Share is how much the endpoint gets beside the others, of FullShare.
+func (e *Endpoint) Share() int { return FullShare - int(e.missing.Load()) }
+
+// SetShare sets the share of an endpoint that starts slowly; 1 to FullShare.
+func (e *Endpoint) SetShare(share int) {
+	missing := int32(FullShare - share)
+	if was := e.missing.Swap(missing); (was == 0) != (missing == 0) {
+		e.changes.Add(1) // whether anybody starts slowly is part of a Pool's list
+	}
+}
+
+// SetMaxConnections bounds the connections. 0: Options.MaxConnections.
+func (e *Endpoint) SetMaxConnections(n int) {
+	if n <= 0 {
+		n = e.maxConnections
+	}
+	e.client.SetMaxConns(n)
 }
 
 // InFlight is the number of requests between Begin and End.
@@ -94,6 +152,7 @@ func (e *Endpoint) Acquire(connectTimeout time.Duration) (*Conn, error) {
 	cc, err := e.client.AcquireConn(connectTimeout, false)
 	if err != nil {
 		if errors.Is(err, fasthttp.ErrNoFreeConns) {
+			e.refusals.count(ConnectionsCircuit)
 			err = ErrExhausted
 		}
 		return nil, fmt.Errorf("cannot connect to endpoint %q: %w", e.Address, err)

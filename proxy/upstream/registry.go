@@ -4,6 +4,7 @@
 package upstream
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,12 +57,16 @@ func (o Options) withDefaults() Options {
 // connections, counts and health of the old one. Safe for concurrent use; no
 // request takes its lock.
 type Registry struct {
-	options Options
-	changes atomic.Uint64
+	options  Options
+	changes  atomic.Uint64
+	suspects atomic.Uint64
 
 	mu        sync.Mutex
 	endpoints map[identity]*Endpoint
+	refusals  map[versionID]*refusals
 }
+
+type versionID struct{ service, version string }
 
 type identity struct{ service, version, address string }
 
@@ -69,7 +74,7 @@ type identity struct{ service, version, address string }
 // first connection starts one that closes idle connections and ends, within
 // MaxIdle, when the last connection is gone.
 func NewRegistry(o Options) *Registry {
-	return &Registry{options: o.withDefaults(), endpoints: make(map[identity]*Endpoint)}
+	return &Registry{options: o.withDefaults(), endpoints: make(map[identity]*Endpoint), refusals: make(map[versionID]*refusals)}
 }
 
 // Endpoint returns the endpoint of that identity and makes it if need be.
@@ -79,10 +84,37 @@ func (g *Registry) Endpoint(service, version, address string) *Endpoint {
 	id := identity{service, version, address}
 	e := g.endpoints[id]
 	if e == nil {
-		e = newEndpoint(service, version, address, g.options, &g.changes)
+		e = newEndpoint(id, g)
 		g.endpoints[id] = e
 	}
 	return e
+}
+
+// refusalsOf is called with the lock held.
+func (g *Registry) refusalsOf(service, name string) *refusals {
+	id := versionID{service, name}
+	if g.refusals[id] == nil {
+		g.refusals[id] = new(refusals)
+	}
+	return g.refusals[id]
+}
+
+// Suspects is how often an endpoint has become suspect. While it stays the same
+// there is nobody new to eject.
+func (g *Registry) Suspects() uint64 { return g.suspects.Load() }
+
+// Refusals calls f with how many requests found a circuit open, for each version
+// and circuit where there were some, in no order. f must not call the Registry.
+func (g *Registry) Refusals(f func(service, version string, c Circuit, requests uint64)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, r := range g.refusals {
+		for c := range r {
+			if n := r[c].Load(); n > 0 {
+				f(id.service, id.version, Circuit(c), n)
+			}
+		}
+	}
 }
 
 // Range calls f with every endpoint, in no order. f must not call the Registry.
@@ -97,18 +129,22 @@ func (g *Registry) Range(f func(*Endpoint)) {
 // Retain forgets the endpoints that keep does not want. Requests in flight on
 // them go on; their idle connections are closed now, the others after use.
 // Call it after the table that no longer names them was published.
-func (g *Registry) Retain(keep func(service, version, address string) bool) {
+func (g *Registry) Retain(keep func(*Endpoint) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	versions := make(map[versionID]bool)
 	for id, e := range g.endpoints {
-		if !keep(id.service, id.version, id.address) {
-			delete(g.endpoints, id)
-			e.retire()
+		if keep(e) {
+			versions[versionID{id.service, id.version}] = true
+			continue
 		}
+		delete(g.endpoints, id)
+		e.retire()
 	}
+	maps.DeleteFunc(g.refusals, func(id versionID, _ *refusals) bool { return !versions[id] })
 }
 
 // Close retires every endpoint.
 func (g *Registry) Close() {
-	g.Retain(func(string, string, string) bool { return false })
+	g.Retain(func(*Endpoint) bool { return false })
 }

@@ -27,7 +27,7 @@ func newPool(n int) (*Registry, *Pool) {
 	for i := range n {
 		endpoints = append(endpoints, g.Endpoint("s", "v", fmt.Sprint("127.0.0.1:", i+1)))
 	}
-	return g, NewPool(endpoints)
+	return g, NewPool(endpoints, Policy{})
 }
 
 func TestPool_PicksOnlyWhatIsUp(t *testing.T) {
@@ -302,7 +302,7 @@ func TestRegistry_KeepsIdentityAndRetiresTheRest(t *testing.T) {
 	e.Begin()
 	busy, idle := acquire(t, e), acquire(t, e)
 	idle.Release()
-	g.Retain(func(_, version, _ string) bool { return version == "w" })
+	g.Retain(func(e *Endpoint) bool { return e.Version == "w" })
 	if n := e.Connections(); n != 1 {
 		t.Errorf("%d connections after retiring, want the one in use", n)
 	}

@@ -195,7 +195,7 @@ func serviceView(doc configs.Service, state rollout.Service, revision int64) con
 			v.Role = "candidate"
 		}
 		for _, address := range version.Endpoints {
-			v.Endpoints = append(v.Endpoints, control.EndpointView{Address: address, Up: true})
+			v.Endpoints = append(v.Endpoints, control.EndpointView{Address: address, Up: true, State: control.EndpointUp})
 		}
 		s.Versions = append(s.Versions, v)
 	}
