@@ -67,6 +67,32 @@ type Rollout struct {
 	// Version, only through the API, adds the candidate to the service.
 	Version *RolloutVersion `json:"version,omitempty" yaml:"version,omitempty"`
 
+	// Approval is `manual` if people must agree before the candidate gets everything
+	// that the plan gives it: before the stage that does so, else before it
+	// becomes stable; before the first batch of a rolling rollout. Empty: nobody
+	// is asked. `weir rollout approve` agrees.
+	Approval string `json:"approval,omitempty" yaml:"approval,omitempty"`
+
+	// Approvers is how many different people must agree where Approval or a
+	// stage's asks for it. 0: the default, 1.
+	Approvers int `json:"approvers,omitempty" yaml:"approvers,omitempty"`
+
+	// ProgressDeadline is how long beyond the length of a stage the rollout may
+	// make no progress, time that is waited for people, a freeze or a leader left
+	// out. 0: for ever.
+	ProgressDeadline Duration `json:"progress_deadline,omitempty" yaml:"progress_deadline,omitempty"`
+
+	// OnDeadline says what follows then: `rollback` (default) or `pause`.
+	OnDeadline string `json:"on_deadline,omitempty" yaml:"on_deadline,omitempty"`
+
+	// Concurrency says what happens if another planned rollout of the service is
+	// in force: `reject` (default) refuses this one, `queue` starts it when those
+	// before it have ended, `replace` ends them, with the traffic back on stable.
+	Concurrency string `json:"concurrency,omitempty" yaml:"concurrency,omitempty"`
+
+	// Abort says how a person's abort gives the traffic back.
+	Abort Abort `json:"abort,omitzero" yaml:"abort,omitempty"`
+
 	// Hooks are HTTP services that are asked or told; each name once, at most 16.
 	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
 
@@ -80,9 +106,6 @@ type Rollout struct {
 	// Smoke are requests that the candidate must answer well before its first
 	// user. Empty: none.
 	Smoke []Smoke `json:"smoke,omitempty" yaml:"smoke,omitempty"`
-
-	// Approval is `manual` if a person must approve before the first user.
-	Approval string `json:"approval,omitempty" yaml:"approval,omitempty"`
 
 	// KeepPrevious is how long the version that was stable before stays, so that
 	// `undo` is one swap. 0: the default, 1h.
@@ -132,9 +155,22 @@ type Stage struct {
 	MaxHold        Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
 	OnInconclusive string   `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
 
+	// Approval is `manual` if people must agree before this stage begins. Empty:
+	// nobody is asked.
+	Approval string `json:"approval,omitempty" yaml:"approval,omitempty"`
+
 	// Hooks of this stage alone: asked before it begins, before it is left or
 	// while it lasts. Their names are unique in the plan.
 	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
+}
+
+// Abort says how a person's abort gives the traffic back. What the judge or a
+// trigger puts back goes at once, whatever stands here.
+type Abort struct {
+	// Ramp spreads the way back over this time in steps of about a second, for a
+	// stable version that was scaled down meanwhile. A second abort, a cut and an
+	// abort without a leader are instant. 0: at once.
+	Ramp Duration `json:"ramp,omitempty" yaml:"ramp,omitempty"`
 }
 
 // Rollback declares what puts the traffic back.

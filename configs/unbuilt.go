@@ -71,10 +71,14 @@ func UnbuiltRollout(p *Rollout) Problems {
 	r := &report{}
 	r.unbuilt("strategy", p.Strategy == StrategyRolling, "strategy "+p.Strategy)
 	r.unbuilt("hooks", len(p.Hooks) > 0, "hooks")
+	r.unbuilt("progress_deadline", p.ProgressDeadline != 0, "progress_deadline")
+	r.unbuilt("concurrency", p.Concurrency == "queue" || p.Concurrency == "replace", "concurrency "+p.Concurrency)
+	r.unbuilt("abort.ramp", p.Abort.Ramp != 0, "abort.ramp")
 	r.unbuilt("preview", p.Preview != nil, "preview")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
 	r.unbuilt("approval", p.Approval != "", "approval")
 	for i, stage := range p.Stages {
+		r.unbuilt(field(item("stages", i), "approval"), stage.Approval != "", "approval")
 		r.unbuilt(field(item("stages", i), "hooks"), len(stage.Hooks) > 0, "hooks")
 		for j, c := range stage.Checks {
 			r.unbuiltCondition(item(field(item("stages", i), "checks"), j), c)

@@ -19,7 +19,12 @@ func (m *machine) command(c Command) error {
 	if r.Phase.Final() {
 		return r.illegal("", "cannot %s rollout %q: it is over (%s)", c.Verb, r.ID, r.Phase)
 	}
+	if r.Ending != nil {
+		return r.illegal("abort it again to end it at once", "cannot %s rollout %q: it is being aborted", c.Verb, r.ID)
+	}
 	switch c.Verb {
+	case "approve":
+		return m.approve(c)
 	case "pause":
 		return m.pause(c)
 	case "resume":
@@ -42,6 +47,13 @@ func (m *machine) abort(c Command) error {
 		return r.illegal("", "cannot abort rollout %q: it is over (%s)", r.ID, r.Phase)
 	}
 	reason := byWhom("aborted", c.Actor, c.Reason)
+	if r.Phase == Queued {
+		m.leave(Aborted, AnnounceAborted, c.Actor, reason)
+		return nil
+	}
+	if m.ramps(c, reason) {
+		return nil
+	}
 	for _, version := range onTrial(r.Weights, r.From) {
 		m.emit(CutNow{m.cut(version, person(c.Actor), reason, m.at)})
 	}
@@ -122,6 +134,8 @@ func (m *machine) resume(c Command) error {
 		m.forgiveSmoke()
 		r.HoldFrom = configs.Duration(m.elapsed)
 	}
+	r.ProgressFrom = configs.Duration(m.elapsed)
+	m.askAnew()
 	reason := byWhom("resumed", c.Actor, c.Reason)
 	m.become(phase, c.Actor, reason, nil)
 	m.announce(AnnounceResumed, "resumed at %s; %s", describe(r.Weights), reason)
@@ -153,6 +167,9 @@ func (m *machine) promote(c Command) error {
 	if !r.promotable() {
 		hint, why := m.notPromotable()
 		return r.illegal(hint, "cannot promote rollout %q: %s", r.ID, why)
+	}
+	if err := m.mayPromote(c); err != nil {
+		return err
 	}
 	what := "promoted"
 	if c.Full {

@@ -18,7 +18,7 @@ func (m *machine) cutSeen(c Cut) {
 		m.cutTooLate(c)
 		return
 	}
-	if r.Phase.Final() || c.Rollout != r.ID {
+	if r.Phase.Final() || r.Phase == Queued || c.Rollout != r.ID {
 		return
 	}
 	if c.Actor == "" && c.Generation < r.Generation {
@@ -39,6 +39,10 @@ func (m *machine) cutSeen(c Cut) {
 	others := onTrial(r.Weights, r.From)
 	if len(others) > 1 {
 		m.cutOne(c, v)
+		return
+	}
+	if end := r.Ending; end != nil && c.Actor == "" {
+		m.fallBack(Aborted, AnnounceAborted, end.Actor, fmt.Sprintf("%s; at once: %s (cut by node %s)", end.Reason, c.Reason, c.Node), v)
 		return
 	}
 	if c.Actor != "" {
@@ -115,7 +119,7 @@ func (m *machine) stableBreaks(rule string) {
 // revisionChanged starts over with another build of the candidate.
 func (m *machine) revisionChanged(ev RevisionChanged) {
 	r := &m.Rollout
-	if r.Phase.Final() || !slices.Contains(r.Candidates, ev.Version) || ev.Version == r.To && ev.Revision == r.Revision {
+	if r.Phase.Final() || r.Phase == Queued || r.Ending != nil || !slices.Contains(r.Candidates, ev.Version) || ev.Version == r.To && ev.Revision == r.Revision {
 		return
 	}
 	if ev.Version == r.To {
@@ -124,7 +128,13 @@ func (m *machine) revisionChanged(ev RevisionChanged) {
 	reason := fmt.Sprintf("%s is another build now (revision %q): starting over", ev.Version, ev.Revision)
 	phase := r.Phase
 	m.freshen()
+	m.askAnew()
+	r.Approvals, r.Asked = nil, 0 // they were for the build before
 	switch {
+	case m.gated():
+		// What was checked and approved is another build.
+		m.backToPending(reason)
+		return
 	case r.onStable():
 		m.emit(DropCuts{})
 		r.Stage = 0
@@ -132,10 +142,6 @@ func (m *machine) revisionChanged(ev RevisionChanged) {
 			break
 		}
 		r.Held = m.stageWeights(0)
-	case m.gated():
-		// What was checked and approved is another build.
-		m.backToPending(reason)
-		return
 	case !r.manual() && r.Stage >= 0:
 		r.Stage = 0
 		m.weigh(m.stageWeights(0))
@@ -166,6 +172,10 @@ func (m *machine) supersede(ev Supersede) error {
 		return r.illegal("", "cannot supersede rollout %q: it is over (%s)", r.ID, r.Phase)
 	}
 	reason := fmt.Sprintf("superseded by %s", ev.By)
+	if r.Phase == Queued {
+		m.leave(Superseded, AnnounceSuperseded, cmp.Or(ev.Actor, self), reason)
+		return nil
+	}
 	m.become(Superseded, cmp.Or(ev.Actor, self), reason, nil)
 	m.announce(AnnounceSuperseded, "%s", reason)
 	return nil

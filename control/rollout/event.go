@@ -27,15 +27,24 @@ type Tick struct {
 	BatchUp     bool // of a rolling rollout: those that State.Batch wants are healthy
 	StableUp    bool // stable has one
 	Acked       bool // every node that counts has applied the present state
+
+	// Freeze is the one in force for this service; nil: none.
+	Freeze *Freeze
 }
 
-// Command is a person's verb: pause, resume, promote, abort or undo.
+// Command is a person's verb: pause, resume, promote, approve, abort or undo.
 type Command struct {
 	At     time.Time
 	Actor  string
 	Verb   string
 	Reason string // shown in the history; may be empty
 	Full   bool   // promote: to 100 % at once
+
+	// Freeze is the one in force for this service; nil: none. It refuses promote.
+	Freeze *Freeze
+
+	// Instant aborts at once, whatever ramp the plan has.
+	Instant bool
 }
 
 // SetWeights moves the weights of a manual rollout in force.
@@ -144,7 +153,9 @@ const (
 	AnnounceFailed     = "failed"
 	AnnounceSuperseded = "superseded"
 	AnnounceCut        = "cut"      // one of several candidates was taken to 0
-	AnnounceApproval   = "approval" // a person is waited for
+	AnnounceApproval   = "approval" // people are waited for
+	AnnounceApproved   = "approved" // one of them agreed
+	AnnounceAborting   = "aborting" // an abort in steps has begun
 	AnnounceObserved   = "observed" // a rule broke that only observes
 )
 

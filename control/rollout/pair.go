@@ -77,7 +77,10 @@ type Stretch struct {
 // Stretch returns the present span.
 func (s State) Stretch() Stretch {
 	phase := s.Phase
-	if phase == Paused {
+	switch {
+	case s.Ending != nil:
+		phase = Aborted
+	case phase == Paused:
 		phase = s.Resume
 	}
 	return Stretch{Generation: s.Generation, Stage: s.Stage, Phase: phase}
@@ -87,6 +90,9 @@ func (s State) Stretch() Stretch {
 // of the same plan, made with New.
 func (s State) Allowed() []string {
 	var verbs []string
+	if s.Ending != nil {
+		return []string{"abort", "undo"}
+	}
 	switch s.Phase {
 	case Queued:
 		return []string{"abort", "undo"}
@@ -96,11 +102,14 @@ func (s State) Allowed() []string {
 		verbs = []string{"resume", "promote", "abort", "undo"}
 	case Succeeded:
 		return []string{"undo"}
-	case RolledBack, Aborted, Failed:
+	case RolledBack, Aborted, Failed, Superseded:
 		if s.Strategy != configs.StrategyManual {
 			return []string{"retry"}
 		}
 		return nil
+	}
+	if s.WaitingFor == WaitApproval {
+		verbs = append([]string{"approve"}, verbs...)
 	}
 	if !s.promotable() {
 		verbs = slices.DeleteFunc(verbs, func(v string) bool { return v == "promote" })

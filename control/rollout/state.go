@@ -101,6 +101,23 @@ type State struct {
 	// rolling one: its batches are shares of them.
 	Endpoints *Endpoints `json:"endpoints,omitempty"`
 
+	// ProgressFrom is the stage time from which a lack of progress is counted: 0,
+	// or when people last let the rollout go on.
+	ProgressFrom configs.Duration `json:"progress_from,omitempty"`
+
+	// Approvals are people's, oldest first; those of another build are dropped.
+	// Asked is one more than the stage that people were last told to approve.
+	Approvals []Approval `json:"approvals,omitempty"`
+	Asked     int        `json:"asked,omitempty"`
+
+	// Hooks are the last answers of gates and checks in the present round, by
+	// name. A round ends with its stage, and with a pause.
+	Hooks map[string]HookState `json:"hooks,omitempty"`
+	Round int                  `json:"round,omitempty"`
+
+	// Ending is an abort in steps that is under way. Nil: none.
+	Ending *Ending `json:"ending,omitempty"`
+
 	// Held are the weights that a cut took away. A rollout that is paused with
 	// Held set is on stable, and goes back to them when a person resumes it.
 	Held map[string]configs.Weight `json:"held,omitempty"`

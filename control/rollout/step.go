@@ -54,6 +54,9 @@ func Step(p Pair, ev Event, elapsed time.Duration) (Pair, []Effect, error) {
 	case SetWeights:
 		m.at = ev.At
 		err = m.setWeights(ev)
+	case HookAnswered:
+		m.at = ev.At
+		m.hookAnswered(ev)
 	case CutSeen:
 		m.at = ev.At
 		m.cutSeen(ev.Cut)
@@ -112,7 +115,7 @@ func (m *machine) become(phase Phase, actor, reason string, v *analysis.Verdict)
 	r.UpdatedAt = m.at
 	r.EndedAt = time.Time{}
 	if phase.Final() {
-		r.EndedAt = m.at
+		r.EndedAt, r.Ending = m.at, nil
 		if m.Service.Rollout == r.ID {
 			m.Service.Rollout, m.Service.Generation = "", 0
 			m.Service.Preview, m.Service.Admitted = nil, nil
@@ -142,12 +145,9 @@ func (m *machine) record(t Transition) {
 // numbers in reason do not cause a write a tick.
 func (m *machine) wait(w Wait, format string, args ...any) {
 	r := &m.Rollout
-	if r.WaitingFor == w {
-		return
+	if r.WaitingFor != w {
+		m.waits(w, fmt.Sprintf(format, args...))
 	}
-	r.WaitingFor = w
-	r.Reason = fmt.Sprintf(format, args...)
-	r.UpdatedAt = m.at
 }
 
 // weigh gives the service new weights. The rollout's id draws which keys move.
@@ -199,7 +199,8 @@ func (m *machine) stageName(stage int) string {
 func (m *machine) enterStage(stage int, actor, reason string) {
 	first := m.Rollout.Stage < 0
 	m.Rollout.Stage = stage
-	m.Rollout.HoldFrom = 0
+	m.Rollout.HoldFrom, m.Rollout.ProgressFrom = 0, 0
+	m.askAnew()
 	m.weigh(m.stageWeights(stage))
 	m.become(m.phaseOf(m.Rollout.Weights), actor, reason, nil)
 	kind := AnnounceStage
@@ -224,7 +225,8 @@ func (m *machine) next(actor, reason string) {
 
 // bake watches the candidate at the weight that it has.
 func (m *machine) bake(actor, reason string) {
-	m.Rollout.HoldFrom = 0
+	m.Rollout.HoldFrom, m.Rollout.ProgressFrom = 0, 0
+	m.askAnew()
 	m.become(Baking, actor, reason, nil)
 	m.announce(AnnounceBaking, "%s bakes for %s at %s", m.Rollout.To, m.Rollout.Plan.Bake.Std(), describe(m.Rollout.Weights))
 }
@@ -263,7 +265,7 @@ func (m *machine) fallBack(phase Phase, kind, actor, reason string, v *analysis.
 // freshen starts the evidence anew. Cuts of the evidence before are void.
 func (m *machine) freshen() {
 	m.Rollout.Generation++
-	m.Rollout.HoldFrom = 0
+	m.Rollout.HoldFrom, m.Rollout.ProgressFrom = 0, 0
 	m.Rollout.Verdict = nil
 	m.emit(ResetEvidence{})
 }

@@ -76,7 +76,11 @@ func (m *machine) batchDown() string {
 // candidate's first user, so that another build must pass it again.
 func (m *machine) gated() bool {
 	p := &m.Rollout.Plan
-	return p.Strategy == configs.StrategyBlueGreen || len(p.Smoke) > 0 || p.Approval != ""
+	if m.Rollout.manual() {
+		return false
+	}
+	first := move{leaves: -1, enters: 0, raises: true}
+	return p.Strategy == configs.StrategyBlueGreen || len(p.Smoke) > 0 || m.needs(0) > 0 || len(m.before(first)) > 0
 }
 
 // backToPending takes the candidate out of traffic until it has passed again what

@@ -11,16 +11,23 @@ import (
 
 // tick is the only event by which time and evidence move a rollout.
 func (m *machine) tick(t Tick) {
+	if m.Rollout.Ending != nil {
+		m.tickRamp(t)
+		return
+	}
 	switch m.Rollout.Phase {
 	case Pending:
-		m.tickPending(t)
-	case Progressing, Baking:
-		if m.judge(t) {
-			return
+		if !m.overdue(t) {
+			m.tickPending(t)
 		}
-		m.tickStage(t)
+	case Progressing, Baking:
+		if !m.judge(t) && !m.watch(t) && !m.overdue(t) {
+			m.tickStage(t)
+		}
 	case Paused:
-		m.judge(t)
+		if !m.judge(t) {
+			m.watch(t)
+		}
 	}
 }
 
@@ -43,6 +50,7 @@ func (m *machine) tickPending(t Tick) {
 		m.runSmoke()
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
+	case m.held(t):
 	default:
 		reason := r.To + " is healthy"
 		if r.Smoke != nil {
@@ -73,7 +81,7 @@ func (m *machine) judgeOne(version string, v analysis.Verdict, stableUp bool) bo
 	}
 	switch {
 	case v.Action == analysis.Pause:
-		if r.Phase != Paused {
+		if r.Phase != Paused && r.Ending == nil {
 			m.hold(self, v.Text, &v)
 		}
 	case !stableUp:
@@ -93,14 +101,11 @@ func (m *machine) judgeOne(version string, v analysis.Verdict, stableUp bool) bo
 // tickStage ends a stage or a bake that has had its time and its evidence.
 func (m *machine) tickStage(t Tick) {
 	r := &m.Rollout
-	length := r.Plan.Bake.Std()
-	if r.Phase == Progressing {
-		if r.manual() {
-			m.wait(WaitNothing, "the weights are set by hand")
-			return
-		}
-		length = r.Plan.Stages[r.Stage].Duration.Std()
+	if r.Phase == Progressing && r.manual() {
+		m.wait(WaitNothing, "the weights are set by hand")
+		return
 	}
+	length := m.length()
 	v := m.whole(t)
 	passed := m.where() + " passed"
 	switch early := m.early(v); {
@@ -128,6 +133,7 @@ func (m *machine) tickStage(t Tick) {
 		m.wait(WaitHealth, "%s", m.batchDown())
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
+	case m.held(t):
 	default:
 		r.Verdict = &v
 		m.next(self, passed)

@@ -24,6 +24,8 @@ func (p Pair) Validate() error {
 	switch {
 	case r.Service != s.Name:
 		return fmt.Errorf("cannot use rollout %q: %w: it is of service %q, not %q", r.ID, ErrState, r.Service, s.Name)
+	case r.Phase == Queued && s.Rollout != r.ID:
+		return nil
 	case r.Phase.Final() && s.Rollout == r.ID, !r.Phase.Final() && s.Rollout != r.ID:
 		return fmt.Errorf("cannot use rollout %q: %w: it is %s while service %q has rollout %q in force", r.ID, ErrState, r.Phase, s.Name, s.Rollout)
 	case s.Rollout == "" && r.Phase != Superseded && s.Weights[s.Stable] != configs.Whole:
@@ -60,6 +62,9 @@ func (s State) validate() error {
 		if w := stage.Weight; w != nil && (*w < 0 || *w > configs.Whole) {
 			return fmt.Errorf("%w: weight of stage %d is out of range", ErrState, i)
 		}
+	}
+	if e := s.Ending; e != nil && (s.Phase.Final() || s.Plan.Abort.Ramp <= 0 || checkWeights(e.Weights) != nil) {
+		return fmt.Errorf("%w: an abort in steps without a ramp, or after the end", ErrState)
 	}
 	if s.Held != nil && checkWeights(s.Held) != nil {
 		return fmt.Errorf("%w: held weights: %w", ErrState, checkWeights(s.Held))
