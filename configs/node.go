@@ -81,7 +81,18 @@ type Control struct {
 
 	// TLS serves the control API over TLS alone. Nil: plaintext. The files are
 	// read again when they change.
-	TLS *Certificate `json:"tls,omitempty" yaml:"tls,omitempty"`
+	TLS *ControlTLS `json:"tls,omitempty" yaml:"tls,omitempty"`
+}
+
+// ControlTLS names the PEM files of the control API, relative to the node file.
+type ControlTLS struct {
+	Cert string `json:"cert" yaml:"cert"` // the chain, the server's own first
+	Key  string `json:"key" yaml:"key"`
+
+	// ClientCA is a file of authorities. A client may then show a certificate
+	// that one of them signed in place of a token; the tokens file says with
+	// `certificate: NAME` who that is. Empty: tokens alone.
+	ClientCA string `json:"client_ca,omitempty" yaml:"client_ca,omitempty"`
 }
 
 // Status is a listener without tokens for load balancers and Prometheus.

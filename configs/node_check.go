@@ -48,6 +48,7 @@ func (n *Node) ResolvePaths(folder string) {
 	if n.Control.TLS != nil {
 		resolve(&n.Control.TLS.Cert)
 		resolve(&n.Control.TLS.Key)
+		resolve(&n.Control.TLS.ClientCA)
 	}
 	for _, listen := range n.Listen {
 		if listen.TLS == nil {
@@ -145,7 +146,11 @@ func (n *Node) checkAddresses(r *report) {
 		}
 	}
 	if n.Control.TLS != nil {
-		n.Control.TLS.check(r, "control.tls")
+		(&Certificate{Cert: n.Control.TLS.Cert, Key: n.Control.TLS.Key}).check(r, "control.tls")
+		if n.Control.TLS.ClientCA != "" && n.Control.Tokens == "" {
+			r.add("control.tls.client_ca", "set control.tokens to a file that says `certificate: NAME` and a role for each client",
+				"nothing says what the clients' certificates allow")
+		}
 	}
 	if n.Status != nil {
 		listen("status.address", n.Status.Address)

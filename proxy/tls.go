@@ -26,6 +26,9 @@ type TLSFiles struct {
 	// ClientCA is a PEM file of authorities. Clients must show a certificate
 	// that one of them signed. Empty: clients are not asked for one.
 	ClientCA string
+	// ClientOptional lets clients in that show no certificate. One that is shown
+	// must be good all the same. It means nothing without ClientCA.
+	ClientOptional bool
 	// Protocols are offered by ALPN, the preferred one first. Empty: h2 and http/1.1.
 	Protocols []string
 }
@@ -163,6 +166,9 @@ func (t *TLS) build(contents [][]byte) (*tls.Config, error) {
 			return nil, fmt.Errorf("cannot use client authorities %q: no certificate in PEM in it", t.files.ClientCA)
 		}
 		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if t.files.ClientOptional {
+			config.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 	}
 	return config, nil
 }

@@ -115,6 +115,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newWeightsCommand(),
 		c.newRolloutCommand(),
 		c.newReplayCommand(),
+		c.newTokenCommand(),
 		c.newVersionCommand(),
 	}
 }

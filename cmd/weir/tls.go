@@ -30,7 +30,9 @@ func (n *node) encrypt() error {
 		return nil
 	}
 	// Its streams of events need no HTTP/2.
-	t, err := n.loadTLS(proxy.TLSFiles{KeyPairs: []proxy.KeyPair{keyPair(*c)}, Protocols: []string{"http/1.1"}})
+	t, err := n.loadTLS(proxy.TLSFiles{
+		KeyPairs: []proxy.KeyPair{{Cert: c.Cert, Key: c.Key}}, ClientCA: c.ClientCA, ClientOptional: true, Protocols: []string{"http/1.1"},
+	})
 	if err != nil {
 		return fmt.Errorf("cannot serve the control API with TLS (control.tls): %w", err)
 	}

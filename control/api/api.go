@@ -45,13 +45,14 @@ type Options struct {
 // API answers the control API's requests.
 type API struct {
 	Options
-	huma    huma.API
-	openapi []byte
+	huma     huma.API
+	openapi  []byte
+	attempts *attempts
 }
 
 // New returns the handler of the control address. It starts nothing.
 func New(o Options) http.Handler {
-	a := &API{Options: o}
+	a := &API{Options: o, attempts: newAttempts()}
 	if a.Log == nil {
 		a.Log = zap.NewNop()
 	}

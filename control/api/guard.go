@@ -1,31 +1,14 @@
 package api
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"go.uber.org/zap"
 )
 
-const (
-	// maxBody is the largest request body, and that of a document.
-	maxBody = 1 << 20
-
-	// metaRole is the key of an operation's Role.
-	metaRole = "role"
-
-	// ActorHeader names the person behind a request. It is believed only where
-	// no tokens are in use; otherwise the token's name is the actor.
-	ActorHeader = "X-Weir-Actor"
-
-	// maxActor bounds what ActorHeader may put into the history.
-	maxActor = 64
-)
+// maxBody is the largest request body, and that of a document.
+const maxBody = 1 << 20
 
 // guard refuses what no operation should see, before routing.
 func (a *API) guard(next http.Handler) http.Handler {
@@ -102,65 +85,3 @@ type refusal struct {
 func (r *refusal) Header() http.Header         { return r.header }
 func (r *refusal) WriteHeader(status int)      { r.status = status }
 func (r *refusal) Write(p []byte) (int, error) { return len(p), nil }
-
-type actorKey struct{}
-
-// actorOf is who stands behind a request.
-func actorOf(ctx context.Context) string {
-	actor, _ := ctx.Value(actorKey{}).(string)
-	return actor
-}
-
-// authorize refuses a request whose token may not do what the operation does.
-func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
-	need, _ := ctx.Operation().Metadata[metaRole].(Role)
-	if need == Nobody {
-		next(ctx)
-		return
-	}
-	if a.Tokens == nil {
-		next(huma.WithValue(ctx, actorKey{}, localActor(ctx.Header(ActorHeader))))
-		return
-	}
-	_, w := humago.Unwrap(ctx)
-	scheme, secret, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)
-		problem(http.StatusUnauthorized, "give one with --token or WEIR_TOKEN, or send `Authorization: Bearer …`",
-			"this needs a token").write(w)
-		return
-	}
-	name, role, stale := a.Tokens.find(strings.TrimSpace(secret))
-	if stale != nil {
-		a.Log.Warn("tokens file is not in use", zap.Error(stale))
-	}
-	if role == Nobody {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="weir", error="invalid_token"`)
-		problem(http.StatusUnauthorized, "check --token or WEIR_TOKEN", "the token is unknown").write(w)
-		return
-	}
-	if role < need {
-		problem(http.StatusForbidden, "use a token with the role "+need.String(),
-			"%s has the role %s, and this needs %s", name, role, need).write(w)
-		return
-	}
-	next(huma.WithValue(ctx, actorKey{}, name))
-}
-
-// localActor is the actor of a request without a token: whom the client names,
-// made safe for a terminal.
-func localActor(named string) string {
-	named = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return -1
-		}
-		return r
-	}, named)
-	if len(named) > maxActor {
-		named = named[:maxActor]
-	}
-	if named == "" {
-		return "local"
-	}
-	return named
-}

@@ -3,15 +3,13 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Role is what a token may do. Each role may do what those before it may.
@@ -37,7 +35,8 @@ func (r Role) String() string {
 	return "nobody"
 }
 
-func roleOf(name string) (Role, bool) {
+// ParseRole returns the role of that name.
+func ParseRole(name string) (Role, bool) {
 	for _, r := range []Role{Viewer, Operator, Admin} {
 		if r.String() == name {
 			return r, true
@@ -53,39 +52,18 @@ type Tokens struct {
 	path string
 
 	mu   sync.Mutex // guards what is below
-	list []token
+	list []credential
 	size int64
 	mod  time.Time
 	bad  error // why the file as it is now is not in use
 	told bool  // bad was returned by find
 }
 
-type token struct {
-	name string
-	role Role
-	hash [sha256.Size]byte
-}
-
-// tokensFile is the form of the file.
-type tokensFile struct {
-	Tokens []tokenEntry `yaml:"tokens"`
-}
-
-type tokenEntry struct {
-	Name   string `yaml:"name"`
-	Role   string `yaml:"role"`
-	Token  string `yaml:"token"`
-	SHA256 string `yaml:"token_sha256"`
-}
-
-// minToken is the shortest token taken: 16 characters are out of reach of
-// guessing over a network.
-const minToken = 16
-
 // LoadTokens reads a tokens file:
 //
 //	tokens:
-//	  - {name: ana, role: operator, token: …}           # or token_sha256: <hex>
+//	  - {name: ana, role: operator, token_sha256: …}    # as `weir token new` prints it
+//	  - {name: ci, role: operator, certificate: ci.example.com}
 //
 // Names are unique and become the actor of every change. The error lists all
 // that is wrong with the file.
@@ -113,6 +91,9 @@ func (t *Tokens) reload() error {
 	t.size, t.mod = info.Size(), info.ModTime()
 	t.told = false
 	list, err := parseTokens(data)
+	if err == nil && info.Mode().Perm()&0o077 != 0 && slices.ContainsFunc(list, func(c credential) bool { return c.clear }) {
+		err = errors.New("it holds tokens in the clear, and others on this machine may read it; write token_sha256 in place of token, or chmod 600 it")
+	}
 	if err != nil {
 		t.bad = fmt.Errorf("cannot read tokens %q: %w", t.path, err)
 		return t.bad
@@ -121,75 +102,47 @@ func (t *Tokens) reload() error {
 	return nil
 }
 
-func parseTokens(data []byte) ([]token, error) {
-	var file tokensFile
-	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
-		// Without the source, which holds the tokens.
-		return nil, errors.New(yaml.FormatError(err, false, false))
-	}
-	if len(file.Tokens) == 0 {
-		return nil, errors.New("it holds no tokens; write `tokens: [{name: …, role: admin, token: …}]`")
-	}
-	var list []token
-	var problems []error
-	names := make(map[string]bool)
-	hashes := make(map[[sha256.Size]byte]bool)
-	for i, e := range file.Tokens {
-		entry, err := e.token()
-		switch {
-		case err != nil:
-		case names[entry.name]:
-			err = fmt.Errorf("the name %q is used twice", entry.name)
-		case hashes[entry.hash]:
-			err = fmt.Errorf("%q has the same token as another entry", entry.name)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("tokens[%d]: %w", i, err))
-			continue
-		}
-		names[entry.name], hashes[entry.hash] = true, true
-		list = append(list, entry)
-	}
-	return list, errors.Join(problems...)
-}
-
-func (e tokenEntry) token() (token, error) {
-	role, ok := roleOf(e.Role)
-	switch {
-	case e.Name == "":
-		return token{}, errors.New("name is missing; it is the actor that the history shows")
-	case !ok:
-		return token{}, fmt.Errorf("role %q is unknown; write viewer, operator or admin", e.Role)
-	case (e.Token == "") == (e.SHA256 == ""):
-		return token{}, errors.New("exactly one of token and token_sha256 must be set")
-	case e.Token != "" && len(e.Token) < minToken:
-		return token{}, fmt.Errorf("the token is shorter than %d characters; make one with `openssl rand -hex 16`", minToken)
-	}
-	t := token{name: e.Name, role: role, hash: sha256.Sum256([]byte(e.Token))}
-	if e.SHA256 != "" {
-		hash, err := hex.DecodeString(strings.ToLower(e.SHA256))
-		if err != nil || len(hash) != sha256.Size {
-			return token{}, errors.New("token_sha256 is not 64 hex digits; make it with `printf %s TOKEN | sha256sum`")
-		}
-		t.hash = [sha256.Size]byte(hash)
-	}
-	return t, nil
-}
-
 // find returns who holds a secret. All tokens are compared, each in constant
 // time, so that the time of an answer tells nothing. stale is, once for each
-// bad form of the file, why the tokens before it are still in use.
-func (t *Tokens) find(secret string) (name string, role Role, stale error) {
+// bad form of the file, why the entries before it are still in use.
+func (t *Tokens) find(secret string) (who identity, stale error) {
 	hash := sha256.Sum256([]byte(secret))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.reload(); err != nil && !t.told {
-		stale, t.told = err, true
-	}
+	stale = t.refresh()
 	for i := range t.list {
-		if subtle.ConstantTimeCompare(hash[:], t.list[i].hash[:]) == 1 {
-			name, role = t.list[i].name, t.list[i].role
+		if c := &t.list[i]; c.certificate == "" && subtle.ConstantTimeCompare(hash[:], c.hash[:]) == 1 {
+			who = c.identity
 		}
 	}
-	return name, role, stale
+	return who, stale
+}
+
+// findCertificate returns who shows a certificate, which the caller verified:
+// the first entry that is one of its names. Common name, DNS names, mail
+// addresses and URIs count, letter by letter: patterns would be one more thing
+// to get wrong. stale is as with find.
+func (t *Tokens) findCertificate(leaf *x509.Certificate) (who identity, stale error) {
+	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	names = append(names, leaf.EmailAddresses...)
+	for _, u := range leaf.URIs {
+		names = append(names, u.String())
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stale = t.refresh()
+	for i := range t.list {
+		if c := &t.list[i]; c.certificate != "" && slices.Contains(names, c.certificate) {
+			return c.identity, stale
+		}
+	}
+	return identity{}, stale
+}
+
+func (t *Tokens) refresh() error {
+	if err := t.reload(); err != nil && !t.told {
+		t.told = true
+		return err
+	}
+	return nil
 }
