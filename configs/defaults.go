@@ -2,6 +2,7 @@ package configs
 
 import (
 	"cmp"
+	"net/url"
 	"os"
 	"time"
 )
@@ -46,6 +47,28 @@ func (n *Node) SetDefaults() {
 	n.Drain.Grace = orDuration(n.Drain.Grace, 30*time.Second)
 	n.Log.Level = cmp.Or(n.Log.Level, "info")
 	n.Log.Access = cmp.Or(n.Log.Access, "off")
+	if n.RequestID != nil {
+		id := *n.RequestID
+		id.Header = cmp.Or(id.Header, "X-Request-Id")
+		n.RequestID = &id
+	}
+	if n.Trace != nil {
+		trace := *n.Trace
+		trace.setDefaults()
+		n.Trace = &trace
+	}
+}
+
+func (t *Trace) setDefaults() {
+	if t.Sample == nil {
+		sample := Whole / 100
+		t.Sample = &sample
+	}
+	if u, err := url.Parse(t.OTLP); err == nil && t.OTLP != "" && (u.Path == "" || u.Path == "/") {
+		u.Path = "/v1/traces"
+		t.OTLP = u.String()
+	}
+	t.Service = cmp.Or(t.Service, "weir")
 }
 
 // SetDefaults fills in what s leaves out. What s points to is copied before it

@@ -34,6 +34,12 @@ type Node struct {
 	// `5xx`, where the service has none. Default: a line of text.
 	Errors map[string]ErrorPage `json:"errors,omitempty" yaml:"errors,omitempty"`
 
+	// RequestID gives every request an id. Nil: none.
+	RequestID *RequestID `json:"request_id,omitempty" yaml:"request_id,omitempty"`
+
+	// Trace takes part in distributed traces. Nil: it does not.
+	Trace *Trace `json:"trace,omitempty" yaml:"trace,omitempty"`
+
 	Drain Drain `json:"drain,omitzero" yaml:"drain,omitempty"`
 	Log   Log   `json:"log,omitzero" yaml:"log,omitempty"`
 }
@@ -133,9 +139,50 @@ type Drain struct {
 	Grace Duration `json:"grace,omitempty" yaml:"grace,omitempty"`
 }
 
-// Log configures the process's own log and the access log, both on standard error.
+// RequestID tells requests apart in the access log, at endpoints and, if that is
+// asked for, at clients.
+type RequestID struct {
+	// Header is the field that carries the id. One that a trusted proxy sends is
+	// kept, anybody else's is replaced. Default X-Request-Id.
+	Header string `json:"header,omitempty" yaml:"header,omitempty"`
+
+	// Return puts the id into answers too.
+	Return bool `json:"return,omitempty" yaml:"return,omitempty"`
+}
+
+// Trace makes the node part of distributed traces (W3C Trace Context). A valid
+// traceparent is passed on with its sampling flag, and one is made for requests
+// that come without. Left out, the field passes like any other.
+type Trace struct {
+	// Sample is the share of the traces begun here that are sampled. With OTLP
+	// it also bounds the spans sent for clients who are not trusted proxies and
+	// say themselves that they are sampled. Default 1%; 0%: none.
+	Sample *Weight `json:"sample,omitempty" yaml:"sample,omitempty"`
+
+	// OTLP is the collector that spans of sampled requests are sent to, by OTLP
+	// over HTTP: http://127.0.0.1:4318. Without a path it is /v1/traces. Spans
+	// that it does not take in time are dropped and counted. Empty: no spans.
+	OTLP string `json:"otlp,omitempty" yaml:"otlp,omitempty"`
+
+	// Service is the name that spans are sent under. Default weir.
+	Service string `json:"service,omitempty" yaml:"service,omitempty"`
+}
+
+// Log configures the process's own log, on standard error, and the access log.
 type Log struct {
 	Level  string `json:"level,omitempty" yaml:"level,omitempty"`   // debug, info (default), warn, error
 	Format string `json:"format,omitempty" yaml:"format,omitempty"` // console (default on a terminal) or json
-	Access string `json:"access,omitempty" yaml:"access,omitempty"` // off (default) or json
+
+	// Access is the form of the access log: off (default), json, or Apache's
+	// common or combined. Lines that cannot be written in time are dropped and
+	// counted in weir_access_log_dropped_total.
+	Access string `json:"access,omitempty" yaml:"access,omitempty"`
+
+	// AccessFile is what it is appended to, relative to the node file; SIGHUP
+	// opens it anew, after it was moved away. Default: standard error.
+	AccessFile string `json:"access_file,omitempty" yaml:"access_file,omitempty"`
+
+	// AccessQuery puts queries into the access log too. They often hold what
+	// nobody should read.
+	AccessQuery bool `json:"access_query,omitempty" yaml:"access_query,omitempty"`
 }

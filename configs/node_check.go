@@ -41,6 +41,7 @@ func (n *Node) ResolvePaths(folder string) {
 		resolve(&n.Apply[i])
 	}
 	resolve(&n.Control.Tokens)
+	resolve(&n.Log.AccessFile)
 	resolve(&n.State.Cache)
 	if n.State.Embedded != nil {
 		resolve(&n.State.Embedded.Dir)
@@ -103,7 +104,11 @@ func (n *Node) Validate() Problems {
 	r.span("drain.grace", n.Drain.Grace, Duration(24*time.Hour))
 	r.choice("log.level", n.Log.Level, "debug", "info", "warn", "error")
 	r.choice("log.format", n.Log.Format, "console", "json")
-	r.choice("log.access", n.Log.Access, "off", "json")
+	r.choice("log.access", n.Log.Access, "off", "json", "common", "combined")
+	if off := n.Log.Access == "" || n.Log.Access == "off"; off && (n.Log.AccessFile != "" || n.Log.AccessQuery) {
+		r.add("log.access", "write access: json, common or combined", "the access log is off, but it is said how it is written")
+	}
+	n.checkIdentity(r)
 	return r.problems
 }
 
@@ -163,6 +168,28 @@ func (c *Certificate) check(r *report, path string) {
 	}
 	if c.Key == "" {
 		r.add(field(path, "key"), "write the file of the private key", "the key is missing")
+	}
+}
+
+// checkIdentity checks how requests are told apart.
+func (n *Node) checkIdentity(r *report) {
+	if id := n.RequestID; id != nil && id.Header != "" {
+		if lower := strings.ToLower(id.Header); !isToken(id.Header) || ofRequest(lower) != "" || len(lower) > 64 || lower == "cookie" || lower == "authorization" {
+			r.add("request_id.header", "write a name such as X-Request-Id", "%q cannot carry an id", id.Header)
+		}
+	}
+	t := n.Trace
+	if t == nil {
+		return
+	}
+	if t.Sample != nil && (*t.Sample < 0 || *t.Sample > Whole) {
+		r.add("trace.sample", "write a share from 0% to 100%", "%s is not a share", *t.Sample)
+	}
+	if u, err := url.Parse(t.OTLP); t.OTLP != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		r.add("trace.otlp", "write a URL such as http://127.0.0.1:4318", "%q is not a collector", t.OTLP)
+	}
+	if len(t.Service) > 128 || !isFieldValue(t.Service) {
+		r.add("trace.service", "write at most 128 printable characters", "the service's name is too long or not printable")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirproxy/weir/proxy/access"
 	"github.com/weirproxy/weir/proxy/route"
 )
 
@@ -79,6 +80,10 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 		{"cookie checked", sticky},
 		{"cookie issued", sticky},
 		{"heads edited", nil},
+		{"logged, with ids", func(_ *route.Service, o *Options) {
+			o.Access = newAccessLog(t, access.Options{Output: io.Discard})
+			o.RequestID, o.Trace = RequestID{Header: "X-Request-Id", Return: true}, Trace{Begin: true}
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, tc.change, &rawUpstream{t: t, ln: loop(t, []byte(hello))})

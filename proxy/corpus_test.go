@@ -144,7 +144,7 @@ func (f *forwarder) checkLog(answers int) (wrong []string) {
 		return nil
 	}
 	var lines []string
-	for range 100 {
+	for range 2500 { // lines are written by another goroutine
 		f.log.mu.Lock()
 		lines = strings.SplitAfter(f.log.b.String(), "\n")
 		f.log.mu.Unlock()

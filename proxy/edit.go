@@ -26,6 +26,8 @@ func (x *exchange) appendPieces(dst []byte, pieces []route.Piece) []byte {
 			if x.endpoint != nil {
 				dst = append(dst, x.endpoint.Address...)
 			}
+		case route.RequestVar:
+			dst = append(dst, x.requestID...)
 		}
 	}
 	return dst
@@ -34,12 +36,15 @@ func (x *exchange) appendPieces(dst []byte, pieces []route.Piece) []byte {
 // appendEditedHead appends the answer's head as the route changes it, up to the
 // fields on framing, and tells whether shared caches may keep the answer.
 func (x *exchange) appendEditedHead(dst []byte) (_ []byte, shared bool) {
+	if x.h.options.RequestID.Return {
+		x.returnID()
+	}
 	edits := x.route.Response
 	if edits == nil {
-		return x.resp.appendHead(dst), x.resp.shared
+		return x.appendRequestID(x.resp.appendHead(dst)), x.resp.shared
 	}
 	dst = x.resp.appendEdited(dst, edits)
-	return x.appendPieces(dst, edits.Lines), x.resp.shared || edits.Shared
+	return x.appendPieces(x.appendRequestID(dst), edits.Lines), x.resp.shared || edits.Shared
 }
 
 // page returns the operator's body for an answer of weir's own, or nil.

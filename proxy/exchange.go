@@ -1,13 +1,6 @@
 package proxy
 
-import (
-	"time"
-
-	"go.uber.org/zap"
-
-	"github.com/weirproxy/weir/proxy/stats"
-	"github.com/weirproxy/weir/proxy/upstream"
-)
+import "github.com/weirproxy/weir/proxy/upstream"
 
 // exchange is one request and its answer. It is used again for later ones; its
 // buffers and arrays stay, the rest is in perRequest.
@@ -25,6 +18,8 @@ type exchange struct {
 }
 
 type perRequest struct {
+	identity
+
 	conn   *clientConn
 	source bodyReader // of the request
 	up     *upstream.Conn
@@ -73,9 +68,7 @@ func (x *exchange) end() {
 	if x.close || x.broken {
 		x.conn.linger = x.conn.linger || !x.read && x.head.length != 0 && !x.broken
 	}
-	if log := x.h.options.AccessLog; log != nil {
-		x.logAccess(log)
-	}
+	x.account()
 	x.perRequest, x.decided = perRequest{}, decided{}
 	x.shrink()
 }
@@ -107,28 +100,4 @@ func (x *exchange) abort() {
 	x.broken, x.close = true, true
 	// Where the framing shows a missing end, what arrived may be delivered first.
 	x.conn.reset = x.bare
-}
-
-func (x *exchange) logAccess(log *zap.Logger) {
-	var service, version, lane, endpoint string
-	if x.service != nil {
-		service = x.service.Name
-	}
-	if x.version != nil {
-		version, lane = x.version.Name, x.lane.String()
-	}
-	if x.endpoint != nil {
-		endpoint = x.endpoint.Address
-	}
-	reason := x.word
-	if reason == "" && x.reason != stats.None {
-		reason = x.reason.String()
-	}
-	log.Info("request",
-		zap.ByteString("client", x.client), zap.ByteString("method", x.head.method),
-		zap.ByteString("host", x.head.host), zap.ByteString("target", x.head.target),
-		zap.Int("status", x.status), zap.Int64("bytes", x.bytes),
-		zap.Duration("duration", time.Duration(x.h.Now()-x.startedAt)),
-		zap.String("service", service), zap.String("version", version),
-		zap.String("lane", lane), zap.String("endpoint", endpoint), zap.String("reason", reason))
 }

@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
+	"github.com/weirproxy/weir/proxy/access"
 	"github.com/weirproxy/weir/proxy/route"
 )
 
@@ -175,9 +173,9 @@ func readAnswers(got []byte, method string) (r result) {
 func newForwarder(t *testing.T, early bool) *forwarder {
 	r := &recorderUpstream{early: early}
 	f := &forwarder{upstream: r, log: new(syncBuffer)}
-	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	log := newAccessLog(t, access.Options{Output: f.log})
 	w := newWorld(t, func(s *route.Service, o *Options) {
-		o.AccessLog = zap.New(zapcore.NewCore(encoder, f.log, zap.InfoLevel))
+		o.Access = log
 		o.HeadTimeout, o.BodyTimeout = time.Second, time.Second
 	}, newUpstream(t, r.serve))
 	f.addr = w.addr

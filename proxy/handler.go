@@ -68,6 +68,7 @@ func (h *Handler) rejected(r Rejection) { h.rejections[r].Add(1) }
 func (x *exchange) serve() {
 	x.match.Host, x.match.Path, x.match.Method = x.head.host, x.head.path, x.head.method
 	x.query, x.userAgent = x.head.query, x.head.userAgent
+	x.identify()
 	if status, word := x.locate(); status != 0 {
 		x.answer(status, word)
 		return

@@ -185,7 +185,5 @@ func (h *Handler) refuse(c *clientConn, r Rejection) {
 	h.rejected(r)
 	c.linger = true
 	_ = c.send(appendOwn(nil, ownAnswer{status: r.status(), word: r.String(), close: true, page: h.options.Pages.Find(r.status())}))
-	if log := h.options.AccessLog; log != nil {
-		log.Info("request", zap.ByteString("client", c.address), zap.Int("status", r.status()), zap.String("reason", r.String()))
-	}
+	h.logRefused(c, r)
 }

@@ -4,8 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
-
+	"github.com/weirproxy/weir/proxy/access"
 	"github.com/weirproxy/weir/proxy/route"
 )
 
@@ -62,8 +61,11 @@ type Options struct {
 	// Pages are the bodies of weir's own answers, where the service has none.
 	// Nil: a line of text.
 	Pages *route.Pages
-	// AccessLog gets one entry per request. Nil means no access log.
-	AccessLog *zap.Logger
+	// Access gets one line per request. Nil means no access log.
+	Access *access.Log
+	// RequestID and Trace tell requests apart. Zero: neither is done.
+	RequestID RequestID
+	Trace     Trace
 }
 
 func (o Options) withDefaults() Options {

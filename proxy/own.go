@@ -18,6 +18,14 @@ type ownAnswer struct {
 	page   *route.Page // nil: a line of text
 }
 
+// length is that of the body in bytes.
+func (a *ownAnswer) length() int {
+	if a.page != nil {
+		return len(a.page.Body)
+	}
+	return len("weir: ") + len(http.StatusText(a.status)) + len(" ()\n") + len(a.word)
+}
+
 // appendOwn appends the whole answer.
 func appendOwn(dst []byte, a ownAnswer) []byte {
 	return appendOwnEnd(appendOwnStart(dst, a), a)
@@ -32,15 +40,14 @@ func appendOwnStart(dst []byte, a ownAnswer) []byte {
 
 // appendOwnEnd appends the fields that every such answer has, and its body.
 func appendOwnEnd(dst []byte, a ownAnswer) []byte {
-	text := http.StatusText(a.status)
-	kind, length := "text/plain; charset=utf-8", len("weir: ")+len(text)+len(" ()\n")+len(a.word)
+	kind := "text/plain; charset=utf-8"
 	if a.page != nil {
-		kind, length = a.page.ContentType, len(a.page.Body)
+		kind = a.page.ContentType
 	}
 	dst = append(append(dst, "Content-Type: "...), kind...)
 	dst = append(append(dst, "\r\nX-Weir-Reason: "...), a.word...)
 	dst = append(dst, "\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(length), 10)
+	dst = strconv.AppendInt(dst, int64(a.length()), 10)
 	dst = append(dst, crlf...)
 	dst = appendConnection(dst, a.close, a.keep)
 	dst = append(dst, crlf...)
@@ -50,7 +57,7 @@ func appendOwnEnd(dst []byte, a ownAnswer) []byte {
 	case a.page != nil:
 		return append(dst, a.page.Body...)
 	}
-	dst = append(append(dst, "weir: "...), text...)
+	dst = append(append(dst, "weir: "...), http.StatusText(a.status)...)
 	dst = append(append(dst, " ("...), a.word...)
 	return append(dst, ")\n"...)
 }
@@ -92,10 +99,14 @@ func (x *exchange) answerTo(status int, word string, location []byte) {
 	if location != nil {
 		in = append(append(append(in, "Location: "...), location...), crlf...)
 	}
+	in = x.appendRequestID(in)
 	if x.route != nil && x.route.Response != nil {
 		in = x.appendPieces(in, x.route.Response.Own)
 	}
 	x.in = appendOwnEnd(in, a)
+	if !a.toHead {
+		x.bytes = int64(a.length())
+	}
 	x.started = true
 	if x.conn.send(x.in) != nil {
 		x.broken = true

@@ -3,16 +3,12 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/weirproxy/weir/proxy/route"
 )
@@ -165,25 +161,3 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 func (s *syncBuffer) Sync() error { return nil }
-
-func TestServer_AccessLogIsOneObjectPerRequest(t *testing.T) {
-	var out syncBuffer
-	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), &out, zap.InfoLevel))
-	w := newWorld(t, func(_ *route.Service, o *Options) { o.AccessLog = log }, answering(t, hello))
-	w.exchange("GET /a?\"\\u000a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-	w.exchange("GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n")
-	w.exchange("GET /\xff HTTP/1.1\r\nHost: h\r\nUser-Agent: \"}\t{\r\nConnection: close\r\n\r\n")
-	waitUntil(t, "the connections end", func() bool { return w.server.Connections() == 0 })
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(out.b.String()), "\n")
-	for i, line := range lines {
-		var entry map[string]any
-		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			t.Errorf("%q: %v", line, err)
-		}
-		if i == 0 && (entry["status"] != 200.0 || entry["version"] != "a" || entry["lane"] != "split" || entry["bytes"] != 5.0) {
-			t.Errorf("entry %v", entry)
-		}
-	}
-}

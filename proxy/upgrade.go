@@ -182,7 +182,7 @@ func (x *exchange) piece() ([]byte, error) {
 // piece returns what the client sent, in its connection's buffer.
 func (c *clientConn) piece() ([]byte, error) {
 	if c.r == c.w {
-		c.r, c.w = 0, 0
+		c.r, c.w = c.base, c.base // the head stays: it is logged at the end
 		if err := c.fill(); err != nil {
 			return nil, err
 		}

@@ -99,7 +99,7 @@ func (c *cli) demo(ctx context.Context, o demoOptions) (err error) {
 	}
 	config := demoNode(o.listen, control.Host, folder)
 	log := zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()), zapcore.Lock(os.Stderr), zapcore.ErrorLevel))
-	n, err := newNode(ctx, config, log, nil)
+	n, err := newNode(ctx, config, log)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errStopped

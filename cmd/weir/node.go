@@ -39,6 +39,7 @@ type node struct {
 	controller *control.Controller
 	server     *proxy.Server
 	handler    *proxy.Handler
+	observers  observers
 
 	serving   atomic.Bool
 	accepting sync.WaitGroup // one a listener of clients
@@ -54,7 +55,7 @@ type node struct {
 // newNode opens everything that can be refused: addresses, tokens, the state.
 // Nothing runs yet. Close it if run is not called. The error is that of ctx if it
 // ended meanwhile.
-func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger) (_ *node, err error) {
+func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *node, err error) {
 	n := &node{config: config, log: log}
 	if config.Name == "" {
 		return nil, errors.New("this node has no name, and the name of its host cannot be one; write `name: edge-1` in the node file")
@@ -83,7 +84,11 @@ func newNode(ctx context.Context, config *configs.Node, log, access *zap.Logger)
 		return nil, err
 	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
-	options := proxyOptions(config, access)
+	if n.observers, err = newObservers(config, log); err != nil {
+		return nil, err
+	}
+	options := proxyOptions(config)
+	n.observers.apply(config, &options)
 	if options.Pages, err = compile.Pages(config.Errors); err != nil {
 		return nil, fmt.Errorf("cannot use the error pages: %w", err)
 	}
@@ -155,10 +160,11 @@ func (n *node) close() {
 func (n *node) run(ctx context.Context) error {
 	started := time.Now()
 	defer n.close()
-	failed := make(chan error, 4+len(n.listeners)) // everybody reports once
+	failed := make(chan error, 8+len(n.listeners)) // everybody reports once
 	stopStore := n.spawn(failed, "store", n.store.Run)
 	stopController := n.spawn(failed, "controller", n.controller.Run)
 	stopTLS := n.watchTLS(failed)
+	stopObservers := n.observe(failed)
 	stopAPI := n.spawn(failed, "control API", func(ctx context.Context) error {
 		return api.Serve(ctx, n.control, api.New(n.apiOptions()))
 	})
@@ -187,6 +193,7 @@ func (n *node) run(ctx context.Context) error {
 	stopStatus()
 	stopAPI()
 	stopTLS()
+	stopObservers()
 	stopController()
 	stopStore()
 	if errors.Is(err, context.Canceled) {
@@ -274,17 +281,17 @@ func (n *node) writeMetrics(w io.Writer) {
 	})
 	fmt.Fprintf(w, "# HELP weir_client_connections open client connections\n# TYPE weir_client_connections gauge\nweir_client_connections %d\n", n.server.Connections())
 	fmt.Fprintf(w, "# HELP weir_tunnels_open upgraded connections, WebSockets say\n# TYPE weir_tunnels_open gauge\nweir_tunnels_open %d\n", n.handler.Tunnels())
+	n.observers.writeMetrics(w)
 	metrics.WriteProcessMetrics(w)
 }
 
-func proxyOptions(config *configs.Node, access *zap.Logger) proxy.Options {
+func proxyOptions(config *configs.Node) proxy.Options {
 	l := &config.Limits
 	return proxy.Options{
 		HeadTimeout: l.HeadTimeout.Std(), BodyTimeout: l.BodyTimeout.Std(), KeepAlive: l.KeepAlive.Std(),
 		MaxHead: l.HeadBytes, MaxFields: l.Fields, MaxBody: l.BodyBytes,
 		MaxConnections: l.Connections, MaxPerClient: l.PerClient, MinRate: l.MinRate,
 		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(),
-		AccessLog: access,
 	}
 }
 

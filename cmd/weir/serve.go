@@ -39,12 +39,12 @@ get drain.grace.`,
 			if problems := configs.UnbuiltNode(config); len(problems) > 0 {
 				return problems
 			}
-			log, access, err := newLogs(config.Log)
+			log, err := newLog(config.Log)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = log.Sync() }() // a terminal cannot be synced
-			n, err := newNode(cmd.Context(), config, log, access)
+			n, err := newNode(cmd.Context(), config, log)
 			if errors.Is(err, context.Canceled) {
 				return nil // told to end before it had begun
 			}
@@ -58,12 +58,11 @@ get drain.grace.`,
 	return cmd
 }
 
-// newLogs returns the process's log and, if it is wanted, the access log. Both
-// go to standard error.
-func newLogs(l configs.Log) (log, access *zap.Logger, err error) {
+// newLog returns the process's log, on standard error.
+func newLog(l configs.Log) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(l.Level)
 	if err != nil {
-		return nil, nil, usagef("log.level: %v", err)
+		return nil, usagef("log.level: %v", err)
 	}
 	format := l.Format
 	if format == "" {
@@ -72,7 +71,6 @@ func newLogs(l configs.Log) (log, access *zap.Logger, err error) {
 			format = "console"
 		}
 	}
-	lines := zapcore.Lock(os.Stderr)
 	fields := zap.NewProductionEncoderConfig()
 	fields.EncodeTime = zapcore.ISO8601TimeEncoder
 	fields.EncodeDuration = zapcore.StringDurationEncoder
@@ -83,13 +81,5 @@ func newLogs(l configs.Log) (log, access *zap.Logger, err error) {
 		fields.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
-	log = zap.New(zapcore.NewCore(encoder, lines, level))
-	if l.Access == "json" {
-		fields := zap.NewProductionEncoderConfig()
-		fields.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-		fields.TimeKey = "time"
-		fields.LevelKey = ""
-		access = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), lines, zapcore.InfoLevel))
-	}
-	return log, access, nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), level)), nil
 }

@@ -96,7 +96,7 @@ func TestServe_FolderOfAnotherProcessIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := newNode(t.Context(), config, zap.NewNop(), nil)
+	first, err := newNode(t.Context(), config, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestNode_NeedsAName(t *testing.T) {
 	config := &configs.Node{Listen: []configs.Listen{{Address: anyPort}}}
 	config.SetDefaults()
 	config.Name = ""
-	if _, err := newNode(t.Context(), config, zap.NewNop(), nil); err == nil || !strings.Contains(err.Error(), "name: ") {
+	if _, err := newNode(t.Context(), config, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "name: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -136,7 +136,7 @@ func TestNode_DrainsAndFailsWhenAPartOfItEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(t.Context(), config, zap.NewNop(), nil)
+	n, err := newNode(t.Context(), config, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
