@@ -88,7 +88,7 @@ func TestJudge_SlowPathOfARelativeLimit(t *testing.T) {
 	f := func(stable, candidate Counts, want bool) {
 		t.Helper()
 		j := NewJudge(triggers(t, "error_rate > 1.5x baseline"))
-		j.decideSlow(0, pair{Stable: stable, Candidate: candidate})
+		j.decideSlow(0, pair{Stable: stable, Candidate: candidate}, nil)
 		if j.Failed() != want {
 			t.Fatalf("%+v beside %+v: failed %v", candidate, stable, j.Failed())
 		}

@@ -17,26 +17,78 @@ const (
 // fastState is one detector of a rule, or the follower of the one before it.
 type fastState struct {
 	evidence.Detector
-	Follower   *evidence.Follower `json:"follower,omitempty"`
-	Total      pair               `json:"total"` // since the rule began
-	Recent     recent             `json:"recent"`
-	NoBaseline bool               `json:"no_baseline"` // at the last tick
+	Follower   *evidence.Follower   `json:"follower,omitempty"`
+	Strata     *evidence.Stratified `json:"strata,omitempty"` // in place of Detector, in the judge of a fleet
+	Total      pair                 `json:"total"`            // since the rule began
+	Recent     recent               `json:"recent"`
+	NoBaseline bool                 `json:"no_baseline"` // at the last tick
 }
 
 // Evidence is that of whichever the state is of.
 func (f *fastState) Evidence() float64 {
-	if f.Follower != nil {
+	switch {
+	case f.Follower != nil:
 		return f.Follower.Evidence()
+	case f.Strata != nil:
+		return f.Strata.Evidence()
 	}
 	return f.Detector.Evidence()
 }
 
 // Sustained reports whether more than one burst made the evidence.
 func (f *fastState) Sustained(threshold float64) bool {
-	if f.Follower != nil {
+	switch {
+	case f.Follower != nil:
 		return f.Follower.Sustained(threshold)
+	case f.Strata != nil:
+		return f.Strata.Sustained(threshold)
 	}
 	return f.Detector.Sustained(threshold)
+}
+
+// restart invests more, at the start of a stage. Followers hear of it by their
+// stakes.
+func (f *fastState) restart() {
+	switch {
+	case f.Follower != nil:
+	case f.Strata != nil:
+		f.Strata.Restart()
+	default:
+		f.Detector.Restart()
+	}
+}
+
+// guess sets what stable's rate is taken for, if nothing was judged yet.
+func (f *fastState) guess(rate float64) {
+	switch {
+	case f.Follower != nil:
+	case f.Strata != nil:
+		f.Strata.SetGuess(rate)
+	case f.Judged == 0:
+		f.Baseline = evidence.NewBaseline(rate)
+	}
+}
+
+// learnFrom takes over what another knew of stable, and none of its evidence.
+func (f *fastState) learnFrom(o *fastState) {
+	switch {
+	case f.Follower != nil:
+	case f.Strata != nil:
+		f.Strata.LearnFrom(o.Strata)
+	default:
+		f.Baseline, f.Judged, f.Opened = o.Baseline, o.Judged, o.Judged
+	}
+}
+
+// check says whether a decoded state can be one.
+func (f *fastState) check() error {
+	switch {
+	case f.Follower != nil:
+		return f.Follower.Check()
+	case f.Strata != nil:
+		return f.Strata.Check()
+	}
+	return f.Detector.Check()
 }
 
 // recent are the counts of the last ten seconds.
@@ -83,7 +135,13 @@ func (j *Judge) observeFast(i, k int, s Sample) {
 		CandidateN: s.Candidate.N, CandidateX: s.Candidate.X,
 		StableN: s.Stable.N, StableX: s.Stable.X,
 	}
-	if f.Follower != nil {
+	switch {
+	case f.Strata != nil:
+		if j.observeStrata(i, f, s) {
+			j.decideFast(i)
+		}
+		return
+	case f.Follower != nil:
 		if f.Follower.Observe(s.At, counts) {
 			j.decideFast(i)
 		}
@@ -109,12 +167,15 @@ func (j *Judge) observeFast(i, k int, s Sample) {
 
 // hypothesis is the null of rule i in the next block.
 func (j *Judge) hypothesis(i int, noBaseline bool) evidence.Hypothesis {
-	r := &j.rules[i]
-	switch {
-	case r.relative(), noBaseline:
+	return j.rules[i].hypothesis(noBaseline, &j.state.Rules[i].Slack)
+}
+
+// hypothesis is the null of a rule beside a stable of which slack is known.
+func (r *judged) hypothesis(noBaseline bool, slack *evidence.Slack) evidence.Hypothesis {
+	if r.relative() || noBaseline {
 		return r.null
 	}
-	return evidence.Hypothesis{Delta: j.state.Rules[i].Slack.Delta(r.null.Delta), Rho: 1}
+	return evidence.Hypothesis{Delta: slack.Delta(r.null.Delta), Rho: 1}
 }
 
 // skipped reports whether a tick lies so shortly after a loss of the candidate's

@@ -22,6 +22,8 @@ type Judge struct {
 	policy Policy
 	rules  []judged
 	state  judgeState
+	parts  []evidence.Part // scratch
+	whole  [1]Part         // scratch: a sample without strata is one of the first
 }
 
 // judgeState is everything that changes. It is stored as JSON.
@@ -44,6 +46,7 @@ type ruleState struct {
 	Fast     []fastState          `json:"fast,omitempty"`
 	Clear    []evidence.Clearance `json:"clear,omitempty"` // of checks: that the limit holds in this stage
 	Slack    evidence.Slack       `json:"slack"`
+	Slacks   []evidence.Slack     `json:"slacks,omitempty"` // by stratum, in a fleet
 	Slow     slowState            `json:"slow"`
 	Measured pair                 `json:"measured"` // since the candidate's weight changed
 	Missing  string               `json:"missing,omitempty"`
@@ -51,17 +54,14 @@ type ruleState struct {
 }
 
 // pair are the counts of both versions.
-type pair struct {
-	Stable    Counts `json:"stable"`
-	Candidate Counts `json:"candidate"`
-}
+type pair = Part
 
-func (p *pair) add(o pair) {
+func (p *Part) add(o Part) {
 	p.Stable.Add(o.Stable)
 	p.Candidate.Add(o.Candidate)
 }
 
-func (p *pair) sub(o pair) {
+func (p *Part) sub(o Part) {
 	p.Stable.Sub(o.Stable)
 	p.Candidate.Sub(o.Candidate)
 }
@@ -90,8 +90,8 @@ func (j *Judge) SetBaseline(ruleID string, rate float64) {
 	}
 	for i, r := range j.rules {
 		for k := range j.state.Rules[i].Fast {
-			if f := &j.state.Rules[i].Fast[k]; r.ID == ruleID && f.Judged == 0 && r.source != ofPace {
-				f.Baseline = evidence.NewBaseline(rate)
+			if r.ID == ruleID && r.source != ofPace {
+				j.state.Rules[i].Fast[k].guess(rate)
 			}
 		}
 	}
@@ -107,9 +107,7 @@ func (j *Judge) SetStage(s Stage) {
 		for i := range j.state.Rules {
 			for k := range j.state.Rules[i].Fast {
 				// Followers hear of it by their stakes.
-				if f := &j.state.Rules[i].Fast[k]; f.Follower == nil {
-					f.Restart()
-				}
+				j.state.Rules[i].Fast[k].restart()
 			}
 		}
 	}
@@ -167,6 +165,10 @@ func (j *Judge) Observe(s Sample) {
 	}
 	*last = s.At
 	j.state.Now = max(j.state.Now, s.At)
+	if s.Parts == nil {
+		j.whole[0] = Part{s.Stable, s.Candidate}
+		s.Parts = j.whole[:]
+	}
 	if s.Horizon == Final {
 		j.state.Clusters.add(s.At, s.Halves)
 	}
@@ -202,6 +204,9 @@ func (j *Judge) observeFinal(i, k int, s Sample) {
 		return // the percentile that the rule names is measured
 	}
 	st.Slack.Observe(s.At, s.Stable.N, s.Stable.X)
+	if r.strata {
+		st.observeSlacks(s)
+	}
 	if current {
 		st.Measured.add(pair{s.Stable, s.Candidate})
 	}
@@ -221,10 +226,7 @@ func (j *Judge) Clear() {
 		st.Slow = slowState{Half: st.Slow.Half}
 		fresh := r.newState()
 		for k := range st.Fast {
-			f := &fresh.Fast[k]
-			if f.Follower == nil {
-				f.Baseline, f.Judged, f.Opened = st.Fast[k].Baseline, st.Fast[k].Judged, st.Fast[k].Judged
-			}
+			fresh.Fast[k].learnFrom(&st.Fast[k])
 		}
 		st.Fast = fresh.Fast
 	}

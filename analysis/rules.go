@@ -37,7 +37,8 @@ type judged struct {
 	source    source
 	null      evidence.Hypothesis // what the limit allows; Rho is 0 for absolute limits
 	columns   []int               // indexes of the latency limit or of the levels
-	weight    float64             // v: the rule's share of alpha
+	strata    bool                // nodes are compared one by one
+	weight    float64             // v: the rule's share of alpha, and that of each of its readings
 	threshold float64             // what the weighted evidence must reach
 	slowAlpha float64             // of each look of the slow path; 0 if it has none
 }
@@ -84,6 +85,11 @@ func compileRules(p Policy) []judged {
 		}
 		r.threshold = 1 / p.alphaFast()
 		r.weight = 1 / float64(acting)
+		if r.strata = p.fleet() && !p.Fuse; r.strata && r.followed() {
+			// The counts of nodes come with delays of their own, so that a later reading
+			// is not of the same blocks: it is a bet of its own, and has half the share.
+			r.weight /= 2
+		}
 		r.slowAlpha = p.alphaSlow() / float64(acting*r.looks(p.MaxDuration))
 	}
 	return rules
@@ -137,16 +143,29 @@ func (r *judged) newState() ruleState {
 		detectors = len(r.columns)
 	}
 	for k := range detectors {
-		st.Fast = append(st.Fast, fastState{Detector: evidence.NewDetector(r.guess(k))})
+		st.Fast = append(st.Fast, r.newDetector(k))
 		if r.Check {
 			st.Clear = append(st.Clear, evidence.NewClearance(r.guess(k)))
 		}
 	}
-	if r.source == ofErrors || r.source == ofClientErrors {
+	switch {
+	case r.followed() && r.strata:
+		st.Fast = append(st.Fast, r.newDetector(0))
+	case r.followed():
 		st.Fast = append(st.Fast, fastState{Follower: evidence.NewFollower()})
 	}
 	return st
 }
+
+func (r *judged) newDetector(k int) fastState {
+	if r.strata {
+		return fastState{Strata: evidence.NewStratified(r.guess(k))}
+	}
+	return fastState{Detector: evidence.NewDetector(r.guess(k))}
+}
+
+// followed reports whether the rule has two readings.
+func (r *judged) followed() bool { return r.source == ofErrors || r.source == ofClientErrors }
 
 // column is the detector that a sample is for, -1 for none. Errors have two
 // readings: the first is judged by the detector, the final one by its follower.

@@ -1,6 +1,10 @@
 package analysis
 
-import "time"
+import (
+	"time"
+
+	"github.com/weirproxy/weir/analysis/evidence"
+)
 
 // TickLength is the length of a dispatch tick. Every count belongs to the tick
 // in which its request was dispatched, never to the one in which it completed:
@@ -113,14 +117,26 @@ func (c Counts) sane() bool {
 	return c.X <= c.N && c.Raw <= c.N && c.N < 1<<40
 }
 
-// Sample is one reading of one tick of both versions. Samples of several nodes
-// for the same horizon, limit and time may be added.
+// MaxStrata is how many strata are told apart. What is beyond is left out.
+const MaxStrata = evidence.MaxStrata
+
+// Part are the counts of one stratum, which is a node of a fleet.
+type Part struct {
+	Stable    Counts `json:"stable"`
+	Candidate Counts `json:"candidate"`
+}
+
+// Sample is one reading of one tick of both versions.
 type Sample struct {
 	Horizon Horizon
 	Limit   int           // index into Policy.Limits or Levels; 0 unless Horizon is Latency or Paced
 	At      time.Duration // end of the tick, since the rollout's trial began; rising within one horizon and limit
 
 	Stable, Candidate Counts
+
+	// Parts are the same by stratum, for the judge of a fleet; the same index is
+	// always the same stratum. None means that all is of stratum 0.
+	Parts []Part
 
 	// Halves are stable's errors in even and odd buckets, of Final samples.
 	Halves [2]uint64

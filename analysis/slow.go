@@ -18,8 +18,11 @@ type slowState struct {
 	Half   int64 `json:"half"` // the open half patience, counted from the start
 	Open   pair  `json:"open"`
 	Before pair  `json:"before"`
-	Full   bool  `json:"full"`             // whether Before is a whole half
-	Shared *pair `json:"shared,omitempty"` // the last window, if both versions broke the rule in it
+	// OpenParts and BeforeParts are the same by stratum, in a fleet.
+	OpenParts   []Part `json:"open_parts,omitempty"`
+	BeforeParts []Part `json:"before_parts,omitempty"`
+	Full        bool   `json:"full"`             // whether Before is a whole half
+	Shared      *pair  `json:"shared,omitempty"` // the last window, if both versions broke the rule in it
 }
 
 // looks is how often the slow path looks in the longest possible rollout.
@@ -29,7 +32,11 @@ func (r *judged) looks(longest time.Duration) int {
 
 func (j *Judge) observeSlow(i int, s Sample) {
 	j.closeWindows(i, s.At)
-	j.state.Rules[i].Slow.Open.add(pair{s.Stable, s.Candidate})
+	slow := &j.state.Rules[i].Slow
+	slow.Open.add(pair{s.Stable, s.Candidate})
+	if j.rules[i].strata {
+		slow.OpenParts = addParts(slow.OpenParts, s.parts())
+	}
 }
 
 // closeWindows closes the halves that ended before the tick that ends at the
@@ -46,25 +53,26 @@ func (j *Judge) closeWindows(i int, at time.Duration) {
 	if slow.Full {
 		window := slow.Before
 		window.add(slow.Open)
-		j.decideSlow(i, window)
+		j.decideSlow(i, window, addParts(slow.BeforeParts, slow.OpenParts))
 	}
 	// A gap of more than a half leaves nothing of the last patience.
 	slow.Before, slow.Full = slow.Open, true
+	slow.BeforeParts, slow.OpenParts = slow.OpenParts, slow.BeforeParts[:0]
 	if half > slow.Half+1 {
-		slow.Before = pair{}
+		slow.Before, slow.BeforeParts = pair{}, nil
 	}
 	slow.Open = pair{}
 	slow.Half = half
 }
 
-// decideSlow judges one whole patience.
-func (j *Judge) decideSlow(i int, window pair) {
+// decideSlow judges one whole patience. Parts are the window by stratum.
+func (j *Judge) decideSlow(i int, window pair, parts []Part) {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	st.Slow.Shared = nil
 	if r.slowAlpha == 0 && !r.Literal || st.Fail != nil || st.Missing != "" || !j.active(i) {
 		return
 	}
-	c, s := window.Candidate, window.Stable
+	c, s := window.Candidate, matched(window.Stable, parts)
 	if !r.overLong(c, s) {
 		return
 	}
@@ -78,6 +86,25 @@ func (j *Judge) decideSlow(i int, window pair) {
 		v.Path = PathLiteral
 	}
 	j.fail(i, v)
+}
+
+// matched is stable as bad as it would be with the candidate's share of each
+// stratum, if that is worse than it is: where a bad node sends more of its
+// requests to the candidate, stable's sum over all nodes is no measure of it.
+func matched(stable Counts, parts []Part) Counts {
+	var bad, of float64
+	for _, p := range parts {
+		if p.Stable.N > 0 {
+			n := float64(p.Candidate.N)
+			of += n
+			bad += n * float64(max(p.Stable.X, p.Stable.Raw)) / float64(p.Stable.N)
+		}
+	}
+	if of > 0 {
+		like := min(uint64(math.Ceil(bad/of*float64(stable.N))), stable.N)
+		stable.X, stable.Raw = max(stable.X, like), max(stable.Raw, like)
+	}
+	return stable
 }
 
 // overLong reports whether the candidate is over its limit in a whole patience:

@@ -89,7 +89,7 @@ func TestJudge_SlowPathNeedsMoreThanLuck(t *testing.T) {
 	f := func(bad uint64, want bool) {
 		t.Helper()
 		j := NewJudge(p)
-		j.decideSlow(0, pair{Stable: Counts{N: 9000}, Candidate: Counts{1000, bad, bad}})
+		j.decideSlow(0, pair{Stable: Counts{N: 9000}, Candidate: Counts{1000, bad, bad}}, nil)
 		if j.Failed() != want {
 			t.Fatalf("%d bad of 1000: failed %v, want %v", bad, j.Failed(), want)
 		}
@@ -104,7 +104,7 @@ func TestJudge_SlowPathNeedsMoreThanLuck(t *testing.T) {
 func TestJudge_SlowPathHoldsWhileStableIsDown(t *testing.T) {
 	w := newWorld(triggers(t, "error_rate > 1%"))
 	w.Health(0, false)
-	w.decideSlow(0, pair{Stable: Counts{N: 9000}, Candidate: Counts{1000, 100, 100}})
+	w.decideSlow(0, pair{Stable: Counts{N: 9000}, Candidate: Counts{1000, 100, 100}}, nil)
 	if v := w.want(t, Shared); v.Candidate.N != 1000 {
 		t.Fatalf("%+v", v)
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/weirproxy/weir/analysis/evidence"
 )
 
 // ErrOtherPolicy says that a stored state belongs to a judge of another policy.
@@ -59,6 +61,14 @@ func (s *judgeState) check(like *judgeState) error {
 		if err := r.Slack.Check(); err != nil {
 			return fmt.Errorf("rule %d: %w", i, err)
 		}
+		if len(r.Slacks) > evidence.MaxStrata {
+			return fmt.Errorf("rule %d has %d strata, more than %d", i, len(r.Slacks), evidence.MaxStrata)
+		}
+		for k := range r.Slacks {
+			if err := r.Slacks[k].Check(); err != nil {
+				return fmt.Errorf("rule %d: %w", i, err)
+			}
+		}
 		if len(r.Clear) != len(like.Rules[i].Clear) {
 			return fmt.Errorf("rule %d has %d proofs instead of %d", i, len(r.Clear), len(like.Rules[i].Clear))
 		}
@@ -72,14 +82,11 @@ func (s *judgeState) check(like *judgeState) error {
 		}
 		for k := range r.Fast {
 			f := &r.Fast[k]
-			if (f.Follower == nil) != (like.Rules[i].Fast[k].Follower == nil) {
+			want := &like.Rules[i].Fast[k]
+			if (f.Follower == nil) != (want.Follower == nil) || (f.Strata == nil) != (want.Strata == nil) {
 				return fmt.Errorf("rule %d: detector %d is of another kind", i, k)
 			}
-			check := f.Check
-			if f.Follower != nil {
-				check = f.Follower.Check
-			}
-			if err := check(); err != nil {
+			if err := f.check(); err != nil {
 				return fmt.Errorf("rule %d: %w", i, err)
 			}
 			if err := r.Fast[k].Recent.check(); err != nil {

@@ -43,16 +43,30 @@ func newFleet(p analysis.Policy, id string, generation int, version string) *fle
 // take consumes what is new in a node's report. What comes late falls into a
 // later tick: a tick's counts may be of any moment, the test stays valid.
 func (f *fleet) take(node string, t tally) {
-	f.merge.take(node, t, func(s analysis.Sample) {
-		for i := range f.pending {
-			if p := &f.pending[i]; p.Horizon == s.Horizon && p.Limit == s.Limit {
-				p.Stable.Add(s.Stable)
-				p.Candidate.Add(s.Candidate)
-				return
-			}
+	f.merge.take(node, t, func(stratum int, s analysis.Sample) {
+		p := f.gathered(s.Horizon, s.Limit)
+		p.Stable.Add(s.Stable)
+		p.Candidate.Add(s.Candidate)
+		for i, n := range s.Halves {
+			p.Halves[i] += n
 		}
-		f.pending = append(f.pending, s)
+		for len(p.Parts) <= stratum {
+			p.Parts = append(p.Parts, analysis.Part{})
+		}
+		p.Parts[stratum].Stable.Add(s.Stable)
+		p.Parts[stratum].Candidate.Add(s.Candidate)
 	})
+}
+
+// gathered is the sample of one stream that is to be judged next.
+func (f *fleet) gathered(h analysis.Horizon, limit int) *analysis.Sample {
+	for i := range f.pending {
+		if p := &f.pending[i]; p.Horizon == h && p.Limit == limit {
+			return p
+		}
+	}
+	f.pending = append(f.pending, analysis.Sample{Horizon: h, Limit: limit})
+	return &f.pending[len(f.pending)-1]
 }
 
 // advance judges what was taken since the last tick.
@@ -90,7 +104,7 @@ func (f *fleet) resume(e fleetEvidence, now time.Duration) error {
 	if err := json.Unmarshal(e.Judge, f.judge); err != nil {
 		return fmt.Errorf("cannot resume the fleet's judge: %w", err)
 	}
-	f.merge.Taken, f.merge.Order = e.Merge.Taken, e.Merge.Order
+	f.merge.Taken, f.merge.Order, f.merge.Nodes = e.Merge.Taken, e.Merge.Order, e.Merge.Nodes
 	f.told, f.shift = e.Told, max(0, e.Told-now)
 	return nil
 }

@@ -3,9 +3,7 @@ package control
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/weirproxy/weir/analysis"
 )
@@ -13,7 +11,7 @@ import (
 // maxTally bounds what a node says in one report, and what is read of one.
 const maxTally = 64 << 10
 
-const tallyForm = 1
+const tallyForm = 2
 
 // errTally says that a report cannot be read.
 var errTally = errors.New("the tally is damaged or of a newer form")
@@ -45,6 +43,7 @@ type streamTally struct {
 	horizon           analysis.Horizon
 	limit             int
 	stable, candidate analysis.Counts
+	halves            [2]uint64 // stable's errors in even and odd buckets
 }
 
 // add counts a sample.
@@ -52,6 +51,9 @@ func (s *sideTally) add(sample analysis.Sample) {
 	at := s.stream(sample.Horizon, sample.Limit)
 	at.stable.Add(sample.Stable)
 	at.candidate.Add(sample.Candidate)
+	for i, n := range sample.Halves {
+		at.halves[i] += n
+	}
 }
 
 func (s *sideTally) stream(h analysis.Horizon, limit int) *streamTally {
@@ -87,6 +89,9 @@ func (t tally) encode() []byte {
 					b = binary.AppendUvarint(b, c.X)
 					b = binary.AppendUvarint(b, c.Raw)
 				}
+				for _, n := range st.halves {
+					b = binary.AppendUvarint(b, n)
+				}
 			}
 		}
 	}
@@ -109,6 +114,7 @@ func decodeTally(b []byte) (tally, error) {
 				for _, c := range []*analysis.Counts{&st.stable, &st.candidate} {
 					c.N, c.X, c.Raw = r.number(1<<60), r.number(1<<60), r.number(1<<60)
 				}
+				st.halves = [2]uint64{r.number(1 << 60), r.number(1 << 60)}
 				s.streams = append(s.streams, st)
 			}
 			ro.sides = append(ro.sides, s)
@@ -165,100 +171,4 @@ func (r *tallyReader) bytes(n int) string {
 	s := string(r.b[:n])
 	r.b = r.b[n:]
 	return s
-}
-
-// maxBoots bounds how many lives of one node are told apart.
-const maxBoots = 8
-
-// merge adds up the reports of all nodes for one candidate of one rollout. It
-// remembers what it took of each life of each node, so that nothing is taken
-// twice, and an expired report takes nothing back.
-type merge struct {
-	id         string
-	generation int
-	version    string
-
-	// Taken is by `node boot`: the counts that were consumed so far.
-	Taken map[string][]takenStream `json:"taken"`
-	// Order lists the keys of Taken by first sight, for the bound.
-	Order []string `json:"order"`
-}
-
-type takenStream struct {
-	Horizon   analysis.Horizon `json:"horizon"`
-	Limit     int              `json:"limit"`
-	Stable    analysis.Counts  `json:"stable"`
-	Candidate analysis.Counts  `json:"candidate"`
-}
-
-// take consumes what is new in a node's report and hands it to emit, one sample
-// a stream. The time is the caller's to fill in.
-func (m *merge) take(node string, t tally, emit func(analysis.Sample)) {
-	for _, r := range t.rollouts {
-		if r.id != m.id || r.generation != m.generation {
-			continue
-		}
-		for _, s := range r.sides {
-			if s.version == m.version {
-				m.takeSide(fmt.Sprintf("%s %s.%d", node, t.boot, r.since), s, emit)
-			}
-		}
-	}
-}
-
-func (m *merge) takeSide(life string, s sideTally, emit func(analysis.Sample)) {
-	if m.Taken == nil {
-		m.Taken = make(map[string][]takenStream)
-	}
-	if _, known := m.Taken[life]; !known {
-		m.Order = append(m.Order, life)
-		m.Taken[life] = nil
-		m.bound(life)
-	}
-	for _, now := range s.streams {
-		was := m.position(life, now.horizon, now.limit)
-		stable, okStable := since(now.stable, was.Stable)
-		candidate, okCandidate := since(now.candidate, was.Candidate)
-		if !okStable || !okCandidate {
-			continue // older than what was taken
-		}
-		was.Stable, was.Candidate = now.stable, now.candidate
-		if stable.N > 0 || candidate.N > 0 {
-			emit(analysis.Sample{Horizon: now.horizon, Limit: now.limit, Stable: stable, Candidate: candidate})
-		}
-	}
-}
-
-func (m *merge) position(life string, h analysis.Horizon, limit int) *takenStream {
-	streams := m.Taken[life]
-	i := slices.IndexFunc(streams, func(t takenStream) bool { return t.Horizon == h && t.Limit == limit })
-	if i < 0 {
-		streams = append(streams, takenStream{Horizon: h, Limit: limit})
-		m.Taken[life], i = streams, len(streams)-1
-	}
-	return &m.Taken[life][i]
-}
-
-// bound forgets the oldest lives of a node that restarts without end.
-func (m *merge) bound(life string) {
-	node, _, _ := strings.Cut(life, " ")
-	var lives []string
-	for _, l := range m.Order {
-		if n, _, _ := strings.Cut(l, " "); n == node {
-			lives = append(lives, l)
-		}
-	}
-	for ; len(lives) > maxBoots; lives = lives[1:] {
-		delete(m.Taken, lives[0])
-		m.Order = slices.DeleteFunc(m.Order, func(l string) bool { return l == lives[0] })
-	}
-}
-
-// since is what came on top of was. False if now is not later than was.
-func since(now, was analysis.Counts) (analysis.Counts, bool) {
-	if now.N < was.N || now.X < was.X || now.Raw < was.Raw {
-		return analysis.Counts{}, false
-	}
-	now.Sub(was)
-	return now, true
 }

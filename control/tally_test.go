@@ -63,7 +63,7 @@ func TestMerge_LateRepeatedAndReorderedReportsCountOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m.take(r.node, decoded, func(s analysis.Sample) { got[s.Horizon] += s.Stable.N + s.Candidate.N })
+			m.take(r.node, decoded, func(_ int, s analysis.Sample) { got[s.Horizon] += s.Stable.N + s.Candidate.N })
 		}
 		for h, n := range want {
 			if got[h] != n {
@@ -80,7 +80,7 @@ func TestMerge_TakesOnlyItsOwnGenerationAndCandidate(t *testing.T) {
 		side.add(analysis.Sample{Candidate: analysis.Counts{N: 5}})
 		m := merge{id: id, generation: generation, version: version}
 		taken := false
-		m.take("a", tally{rollouts: []rolloutTally{{id: "shop-1", generation: 2, sides: []sideTally{side}}}}, func(analysis.Sample) { taken = true })
+		m.take("a", tally{rollouts: []rolloutTally{{id: "shop-1", generation: 2, sides: []sideTally{side}}}}, func(int, analysis.Sample) { taken = true })
 		if taken != want {
 			t.Errorf("%s generation %d %s: taken %v", id, generation, version, taken)
 		}
@@ -96,7 +96,7 @@ func TestMerge_ForgetsTheOldestLivesOfANodeThatRestartsWithoutEnd(t *testing.T) 
 	for boot := range 100 {
 		side := sideTally{version: "green"}
 		side.add(analysis.Sample{Candidate: analysis.Counts{N: 1}})
-		m.take("a", tally{boot: string(rune('A' + boot)), rollouts: []rolloutTally{{id: "r", sides: []sideTally{side}}}}, func(analysis.Sample) {})
+		m.take("a", tally{boot: string(rune('A' + boot)), rollouts: []rolloutTally{{id: "r", sides: []sideTally{side}}}}, func(int, analysis.Sample) {})
 	}
 	if len(m.Taken) != maxBoots || len(m.Order) != maxBoots {
 		t.Fatalf("%d lives are remembered, want %d", len(m.Taken), maxBoots)

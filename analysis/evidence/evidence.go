@@ -63,10 +63,16 @@ type Hypothesis struct {
 // block. Baseline is a guess at stable's rate from earlier blocks: a bad guess
 // costs speed, never validity.
 func factors(f *[K]float64, c Counts, h Hypothesis, baseline float64) {
+	logFactors(f, c, h, baseline)
+	for k := range f {
+		f[k] = math.Exp(f[k])
+	}
+}
+
+// logFactors are the logarithms of factors.
+func logFactors(f *[K]float64, c Counts, h Hypothesis, baseline float64) {
+	*f = [K]float64{}
 	if c.CandidateN == 0 || h.Rho > 0 && c.StableN == 0 {
-		for k := range f {
-			f[k] = 1
-		}
 		return
 	}
 	b := min(baseline, maxBaseline)
@@ -76,11 +82,10 @@ func factors(f *[K]float64, c Counts, h Hypothesis, baseline float64) {
 		a := min(grid[k].effect*null, maxAlternative)
 		switch {
 		case a <= null:
-			f[k] = 1
 		case a == last:
 			f[k] = f[k-1]
 		default:
-			f[k] = math.Exp(logFactor(c, h, a, b))
+			f[k] = logFactor(c, h, a, b)
 		}
 		last = a
 	}

@@ -122,11 +122,16 @@ func (f *Follower) Check() error {
 func bet(w *Wealth, g *Guard, opened time.Duration, c Counts, s Stake) {
 	var f [K]float64
 	factors(&f, c, s.Hypothesis, s.Baseline)
+	grow(w, g, &f, opened, s.Until, s.Seconds)
+}
+
+// grow multiplies the wealth with the factors of a block, which the guard hears of.
+func grow(w *Wealth, g *Guard, f *[K]float64, opened, until time.Duration, seconds float64) {
 	before := w.Evidence()
-	w.update(&f, s.Seconds)
+	w.update(f, seconds)
 	growth := 0.
 	for _, v := range f {
 		growth = max(growth, min(v, maxFactor))
 	}
-	g.follow(opened, s.Until, before, growth)
+	g.follow(opened, until, before, growth)
 }

@@ -34,6 +34,12 @@ func TestJudge_HoldsInStormsOfOneClient(t *testing.T) {
 	kept(t, storms(1, 50, 50*time.Second, true), storms(2, 50, 50*time.Second, false))
 }
 
+// Counts that are summed over the nodes of a fleet bite where strata hold.
+func TestJudge_ComparesVersionsNodeByNode(t *testing.T) {
+	kept(t, unequal(8, .05, .5, "as good", equal, false, bothLimits...), unequal(4, .05, .5, "as good", equal, true, bothLimits...),
+		unequalFault(20, .001, .05, 100), unequalFault(20, .05, .5, 10))
+}
+
 func TestRivals_AreWhatTheirNamesSay(t *testing.T) {
 	f := func(index int, bad func(second int) float64, want int) {
 		t.Helper()

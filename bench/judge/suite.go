@@ -35,6 +35,7 @@ func completeSuite() []scene {
 			return append([]row{slower(300, 1.5, 200), slower(300, 1.2, 5000)}, equallySlowRows(100)...)
 		}},
 		{"fleet", func() []row { return fleet(3000, 10) }},
+		{"strata", func() []row { return strataRows(300) }},
 		{"storms", func() []row {
 			return []row{
 				storms(300, 50, 50*time.Second, true), storms(300, 400, 500*time.Second, true),
