@@ -103,6 +103,17 @@ func (s *Service) SetDefaults() {
 		guard.SetDefaults()
 		s.Guard = &guard
 	}
+	retry := Retry{}
+	if s.Retry != nil {
+		retry = *s.Retry
+	}
+	retry.setDefaults()
+	s.Retry = &retry
+	if s.Fallback != nil {
+		fallback := *s.Fallback
+		fallback.setDefaults()
+		s.Fallback = &fallback
+	}
 }
 
 // setPoolDefaults fills in how endpoints are ejected and limited.

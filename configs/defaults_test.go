@@ -11,7 +11,7 @@ import (
 )
 
 func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
-	s := decodeService(t, strings.Replace(shop, "{path: /}", "{host: a.example.com}", 1)+"sticky: {by: cookie}\nhealth: {path: /healthz}\nguard: {}\n")
+	s := decodeService(t, strings.Replace(shop, "{path: /}", "{host: a.example.com}", 1)+"sticky: {by: cookie}\nhealth: {path: /healthz}\nguard: {}\nfallback: {}\n")
 	s.SetDefaults()
 	want := Service{
 		Name: "shop", Stable: "blue", Versions: s.Versions, Host: "client", Protocol: "http1",
@@ -25,6 +25,8 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 		Ejection:       &Ejection{Failures: 5, Time: Duration(30 * time.Second), MaxTime: Duration(5 * time.Minute), MaxPercent: 10},
 		PanicPercent:   50,
 		Circuit:        &Circuit{Connections: 1024, Pending: 1024},
+		Retry:          &Retry{Attempts: 3},
+		Fallback:       &Fallback{Status: []int{404}, Methods: []string{"GET", "HEAD"}},
 	}
 	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("got  %+v\nwant %+v", *s, want)
@@ -35,7 +37,7 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 }
 
 func TestService_DefaultsLeaveAShallowCopyAlone(t *testing.T) {
-	s := decodeService(t, shop+"sticky: {by: cookie, cookie: {name: a}}\nhealth: {path: /}\nguard: {triggers: [{condition: error_rate > 1%}]}\n")
+	s := decodeService(t, shop+"sticky: {by: cookie, cookie: {name: a}}\nhealth: {path: /}\nguard: {triggers: [{condition: error_rate > 1%}]}\nretry: {on: [reset]}\nfallback: {methods: [GET]}\n")
 	before, err := Encode(*s)
 	if err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func TestUnbuilt_NamesWhatIsLaterWork(t *testing.T) {
 	}
 	f(shop)
 	f(shop+"sticky: {by: cookie, mode: pin}\nretry: {attempts: 2}\nshield: true\nfallback: {status: [404]}\nguard: {triggers: [{condition: smoke_test == failing}]}\n",
-		"8 sticky.mode: not built yet: sticky mode pin", "9 retry: not built yet: retries", "10 shield: not built yet: shield", "11 fallback: not built yet: fallback",
+		"8 sticky.mode: not built yet: sticky mode pin",
 		`12 guard.triggers[0].condition: not built yet: "smoke_test == failing": smoke tests do not run; write "health_check == failing"`)
 	f(canary("  - {weight: 5%, check: error_rate < 1%}\n", "rollback: {triggers: [{condition: error_rate > 1%, action: notify}]}\n"))
 	f(canary("  - {weight: 5%, check: error_rate < 1.5x baseline}\n", "smoke: [{get: /}]\napproval: manual\nkeep_previous: 1h\non_inconclusive: proceed\n"),

@@ -80,10 +80,18 @@ type Service struct {
 	// Guard judges weights that are moved by hand. Nil: the default guard.
 	Guard *Guard `json:"guard,omitempty" yaml:"guard,omitempty"`
 
-	// Retry, Shield and Fallback are later work: they decode and validate and
-	// are refused at run time.
-	Retry    *Retry    `json:"retry,omitempty" yaml:"retry,omitempty"`
-	Shield   bool      `json:"shield,omitempty" yaml:"shield,omitempty"`
+	// Retry says when a request is tried again on its version. Nil: only what
+	// reached no endpoint is, at most twice.
+	Retry *Retry `json:"retry,omitempty" yaml:"retry,omitempty"`
+
+	// Shield asks stable what a candidate failed at, by an error or without an
+	// answer, if the request is idempotent and the client has seen nothing of it.
+	// The failure counts against the candidate all the same; what stable does is
+	// no evidence. At most 20 % of stable's requests, and 3 a second, more than
+	// its own. False: users see the candidate's failures.
+	Shield bool `json:"shield,omitempty" yaml:"shield,omitempty"`
+
+	// Fallback asks the other live version for what one does not know. Nil: no.
 	Fallback *Fallback `json:"fallback,omitempty" yaml:"fallback,omitempty"`
 }
 
@@ -214,16 +222,4 @@ type Guard struct {
 
 	// UnreadyFor is how long a candidate may be without healthy endpoints. 0: the default, 5s.
 	UnreadyFor Duration `json:"unready_for,omitempty" yaml:"unready_for,omitempty"`
-}
-
-// Retry is decoded for later use.
-type Retry struct {
-	Attempts int      `json:"attempts,omitempty" yaml:"attempts,omitempty"`
-	On       []string `json:"on,omitempty" yaml:"on,omitempty"`
-}
-
-// Fallback is decoded for later use.
-type Fallback struct {
-	Status  []int    `json:"status,omitempty" yaml:"status,omitempty"`
-	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
 }

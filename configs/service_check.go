@@ -37,7 +37,7 @@ func (s *Service) Validate() Problems {
 		r.span("guard.unready_for", s.Guard.UnreadyFor, maxTimeout)
 		r.latencyLimits("guard.triggers", s.Guard.rules())
 	}
-	s.checkLater(r)
+	s.checkReplays(r)
 	return r.problems
 }
 
@@ -222,22 +222,6 @@ func (s *Service) checkLimits(r *report) {
 		r.add("host", "write client, endpoint or a name such as shop.example.com", "%q is not a Host", s.Host)
 	}
 	r.choice("protocol", s.Protocol, "http1", "h2c", "h2")
-}
-
-// checkLater validates what decodes but is refused at run time.
-func (s *Service) checkLater(r *report) {
-	if s.Retry != nil {
-		r.count("retry.attempts", s.Retry.Attempts, 10)
-		for i, on := range s.Retry.On {
-			if on != "connect" && on != "reset" {
-				r.add(item("retry.on", i), "write connect or reset", "%q is nothing to retry on", on)
-			}
-		}
-	}
-	if s.Fallback != nil {
-		r.statuses("fallback.status", s.Fallback.Status, 400, 599)
-		r.methods("fallback.methods", s.Fallback.Methods)
-	}
 }
 
 func (r *report) timeout(path string, d Duration) {

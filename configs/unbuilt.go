@@ -57,9 +57,6 @@ func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unreadPages(s.Errors)
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
-	r.unbuilt("retry", s.Retry != nil, "retries")
-	r.unbuilt("shield", s.Shield, "shield")
-	r.unbuilt("fallback", s.Fallback != nil, "fallback")
 	if s.Guard != nil {
 		r.unbuiltTriggers("guard.triggers", s.Guard.Triggers)
 	}

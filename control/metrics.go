@@ -61,11 +61,13 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	m.value("weir_state_age_seconds", c.opts.Store.Status().Age.Seconds())
 }
 
+// row is what was counted of one version.
+type row struct {
+	service, version string
+	totals           stats.Totals
+}
+
 func (c *Controller) writeRequests(m *exposition, v *View) {
-	type row struct {
-		service, version string
-		totals           stats.Totals
-	}
 	var rows []row
 	c.opts.Recorders.Range(func(service, version string, r *stats.Recorder) {
 		rows = append(rows, row{service: service, version: version})
@@ -78,8 +80,8 @@ func (c *Controller) writeRequests(m *exposition, v *View) {
 		return strings.Compare(a.version, b.version)
 	})
 	// A version that was never used is left out.
-	rows = slices.DeleteFunc(rows, func(r row) bool { return r.totals.Begun() == 0 })
-	m.family("weir_requests_total", "counter", "requests ended, by the status that the client got")
+	rows = slices.DeleteFunc(rows, func(r row) bool { return r.totals.Begun() == 0 && r.totals.Lanes[stats.Mirror] == 0 })
+	m.family("weir_requests_total", "counter", "requests ended, by the status that the client got; 0: none of this attempt")
 	for i := range rows {
 		for code, n := range rows[i].totals.Codes {
 			if n > 0 {
@@ -103,6 +105,7 @@ func (c *Controller) writeRequests(m *exposition, v *View) {
 			}
 		}
 	}
+	writeReplays(m, rows)
 	m.family("weir_requests_in_flight", "gauge", "requests begun and not ended")
 	for i := range rows {
 		m.value("weir_requests_in_flight", float64(rows[i].totals.InFlight), "service", rows[i].service, "version", rows[i].version)

@@ -79,6 +79,10 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 		{"plain", nil},
 		{"cookie checked", sticky},
 		{"cookie issued", sticky},
+		{"with retries, shield and fallback", func(s *route.Service, _ *Options) {
+			r := route.Retry{Attempts: 3, Connect: true, Reset: true, Timeout: true, Status: route.Statuses(503), Attempt: time.Second}
+			s.SetReplays(r, true, &route.Fallback{Status: route.Statuses(404), Methods: []string{"GET"}, Others: []*route.Version{nil}})
+		}},
 		{"heads edited", nil},
 		{"logged, with ids", func(_ *route.Service, o *Options) {
 			o.Access = newAccessLog(t, access.Options{Output: io.Discard})

@@ -44,19 +44,28 @@ type decided struct {
 	client    []byte // the client's address as text
 	shard     uint32 // of the recorder; stays with the connection
 
-	route    *route.Route
-	service  *route.Service
+	route   *route.Route
+	service *route.Service
+	bucket  int32     // of the sticky key; -1: none
+	issue   bool      // a cookie with the bucket goes with the answer, unless that is shared
+	wall    time.Time // zero until it was needed
+
+	startedAt int64
+	firstAt   int64 // of the first dispatch, from which the timeout runs; 0: not yet
+
+	attempt
+}
+
+// attempt is one asking of an endpoint.
+type attempt struct {
 	version  *route.Version // that takes the request; its outcome is this version's
 	endpoint *upstream.Endpoint
 	token    stats.Token
 	lane     stats.Lane
-	bucket   int32     // of the sticky key; -1: none
-	issue    bool      // a cookie with the bucket goes with the answer, unless that is shared
-	wall     time.Time // zero until it was needed
 
-	startedAt    int64
 	dispatchedAt int64 // 0: not yet
 	headAt       int64 // the final response head arrived; 0: not yet
+	giveUpAt     int64 // without a head it ends then, before the timeout; 0: it does not
 
 	ended  bool // the outcome was recorded
 	reason stats.Reason
@@ -183,6 +192,9 @@ func (d *decision) standIn() *route.Version {
 func (d *decision) dispatch() {
 	d.endpoint.Begin()
 	d.dispatchedAt = d.h.Now()
+	if d.firstAt == 0 {
+		d.firstAt = d.dispatchedAt
+	}
 	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.dispatchedAt, d.bucket)
 }
 
@@ -198,6 +210,9 @@ func (d *decision) sent() { d.sentAt.Store(d.h.Now()) }
 
 // headed records the final response head, which arrived at the time at.
 func (d *decision) headed(at int64, status int) {
+	if d.headAt != 0 {
+		return // of an answer that was held back
+	}
 	d.headAt = at
 	from := d.dispatchedAt
 	if sent := d.sentAt.Load(); sent != 0 {

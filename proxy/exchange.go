@@ -14,6 +14,8 @@ type exchange struct {
 	out  []byte // toward the endpoint: head and small body
 	body []byte // small request body
 
+	tried []*upstream.Endpoint // of the present version, once an attempt failed
+
 	perRequest
 }
 
@@ -27,6 +29,8 @@ type perRequest struct {
 	upload *upload // nil: the body is small and in exchange.body
 
 	upgrade []byte // the protocol to change to; nil: none
+
+	replays
 
 	close   bool // the client connection ends after this answer
 	read    bool // the request body was read to its end
@@ -64,6 +68,7 @@ func (x *exchange) end() {
 		x.up.Close()
 		x.up = nil
 	}
+	x.dropHeld()
 	x.release(x.status)
 	if x.close || x.broken {
 		x.conn.linger = x.conn.linger || !x.read && x.head.length != 0 && !x.broken

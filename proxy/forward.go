@@ -133,6 +133,7 @@ func (x *exchange) bodyIdle() time.Duration {
 // forward sends the request to the endpoint and the answer to the client.
 func (x *exchange) forward() {
 	x.dispatch()
+	x.begun()
 	x.out = x.appendBodyStart(x.appendRequest(x.out[:0]))
 	reason, stale := x.try(false)
 	if stale {
@@ -149,6 +150,9 @@ func (x *exchange) forward() {
 	}
 	if x.resp.status == 101 {
 		x.tunnel()
+		return
+	}
+	if (x.held != nil || x.service.Replaced.Has(x.resp.status)) && x.replaced() {
 		return
 	}
 	x.respond()
@@ -213,18 +217,15 @@ func (x *exchange) isStale(reason stats.Reason, silent, again bool) bool {
 // endpoint has closed it, a request that must not be sent twice would be lost;
 // if bytes wait in it, they would pass for this request's answer.
 func (x *exchange) connect() stats.Reason {
-	x.asks = false
+	x.asks, x.unsent = false, false
 	if x.service.Protocol != route.HTTP1 {
 		x.up = x.endpoint.Adopt(x.h.bridges.open(x.service, x.endpoint.Address))
 		return stats.None
 	}
 	for {
-		up, err := x.endpoint.Acquire(x.service.ConnectTimeout)
+		up, err := x.endpoint.Acquire(x.connectTimeout())
 		if err != nil {
-			if errors.Is(err, upstream.ErrExhausted) {
-				return stats.Exhausted
-			}
-			return stats.Connect
+			return x.noConnection(err)
 		}
 		if x.asks = x.read && up.Ask(x.out); x.asks {
 			x.sent()
@@ -235,6 +236,29 @@ func (x *exchange) connect() stats.Reason {
 		}
 		up.Close()
 	}
+}
+
+// connectTimeout is the service's, or what is left of the attempt's time.
+func (x *exchange) connectTimeout() time.Duration {
+	limit := x.service.ConnectTimeout
+	if end := x.deadline(0); end != 0 && limit > 0 {
+		// As of the dispatch, which was just now: this needs no look at the clock.
+		return max(min(limit, time.Duration(end-x.dispatchedAt)), time.Millisecond)
+	}
+	return limit
+}
+
+// noConnection tells why there is none. Nothing was sent.
+func (x *exchange) noConnection(err error) stats.Reason {
+	x.unsent = true
+	end := x.deadline(0)
+	switch {
+	case errors.Is(err, upstream.ErrExhausted):
+		return stats.Exhausted
+	case end != 0 && x.h.Now() >= end:
+		return stats.Timeout
+	}
+	return stats.Connect
 }
 
 // readHead reads up to the final head and leaves it parsed in x.resp, its bytes
@@ -275,6 +299,7 @@ func (x *exchange) sendInterim() bool {
 	if x.resp.status == 100 || x.head.minor == 0 {
 		return true
 	}
+	x.hinted = true
 	x.in = append(x.resp.appendHead(x.in[:0]), crlf...)
 	return x.conn.send(x.in) == nil
 }
@@ -323,6 +348,9 @@ func (x *exchange) failed(reason stats.Reason) {
 			x.reject(u.rejection)
 			return
 		}
+	}
+	if x.again(reason) {
+		return
 	}
 	x.fail(reason)
 }

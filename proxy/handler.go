@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/proxy/route"
-	"github.com/weirproxy/weir/proxy/stats"
 )
 
 // Handler answers requests by the table in force. Safe for concurrent use.
@@ -84,8 +83,7 @@ func (x *exchange) serve() {
 	}
 	x.choose()
 	if !x.pick() {
-		x.exhausted()
-		x.fail(stats.Exhausted)
+		x.refused()
 		return
 	}
 	x.forward()

@@ -12,21 +12,25 @@ const lookEvery = int64(500 * time.Millisecond)
 // errLeft ends a wait whose client went away.
 var errLeft = errors.New("the client went away")
 
-// deadline is when the endpoint's silence ends the exchange; 0: never. Before
-// the head the service's timeout counts, and only once the request is sent;
-// after it, the idle timeout from silentSince on.
+// deadline is when the endpoint's silence ends the attempt; 0: never. Before
+// the head the service's timeout counts, from the first attempt on and only once
+// the request is sent; after it, the idle timeout from silentSince on.
 func (x *exchange) deadline(silentSince int64) int64 {
-	from, limit := x.dispatchedAt, x.service.Timeout
+	from, limit := x.firstAt, x.service.Timeout
 	switch {
 	case x.headAt != 0:
 		from, limit = silentSince, x.service.IdleTimeout
 	case !x.read:
 		from = x.sentAt.Load()
 	}
+	end := from + int64(limit)
 	if limit <= 0 || from == 0 {
-		return 0
+		end = 0
 	}
-	return from + int64(limit)
+	if x.giveUpAt != 0 && x.headAt == 0 && (end == 0 || x.giveUpAt < end) {
+		return x.giveUpAt
+	}
+	return end
 }
 
 // wait blocks until more than n bytes of the answer are buffered.
@@ -52,14 +56,16 @@ func (x *exchange) wait(n int) error {
 	}
 }
 
-// write sends p to the endpoint, within the service's timeout.
-func (x *exchange) write(p []byte) error {
+// write sends all to the endpoint, within the service's timeout.
+func (x *exchange) write(all []byte) error {
+	p := all
 	for now := x.h.Now(); ; now = x.h.Now() {
 		deadline, err := x.arm(now, now)
 		if err != nil {
 			return err
 		}
 		n, err := x.up.Write(p)
+		x.unsent = err != nil && n == 0 && len(p) == len(all)
 		if err == nil || !isTimeout(err) || deadline != 0 && x.h.Now() >= deadline {
 			return err
 		}

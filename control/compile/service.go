@@ -70,21 +70,11 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		return nil, err
 	}
 	s.service.Mirror = mirror(st, s.service, cut)
+	s.service.SetReplays(retry(doc.Retry), doc.Shield, fallback(doc.Fallback, s))
 	if err := edges(s, doc); err != nil {
 		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
 	}
 	return s, nil
-}
-
-// mirror compiles what is copied. A version that is cut gets nothing, and
-// stable's users are its traffic already.
-func mirror(st rollout.Service, s *route.Service, cut names) *route.Mirror {
-	m := st.Mirror
-	if m == nil || m.Share == 0 || m.To == st.Stable || slices.Contains(cut, m.To) {
-		return nil
-	}
-	i := slices.IndexFunc(s.Versions, func(v *route.Version) bool { return v.Name == m.To })
-	return &route.Mirror{Version: s.Versions[i], Share: int(m.Share)}
 }
 
 // known checks that the service has the versions that its state speaks of.
@@ -126,7 +116,7 @@ func (b *builder) versions(doc configs.Service, order []string, merged map[strin
 		}
 		versions[i] = &route.Version{
 			Name: name, Revision: v.Revision, Index: i,
-			Pool: upstream.NewPool(endpoints, policy), Recorder: b.Recorders.Recorder(doc.Name, name),
+			Pool: upstream.NewPool(endpoints, policy), Recorder: b.Recorders.Recorder(doc.Name, name), Budget: budget(last, name),
 		}
 	}
 	return versions

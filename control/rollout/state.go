@@ -212,7 +212,8 @@ type Service struct {
 type Mirror struct {
 	To string `json:"to"`
 
-	// Share is of the idempotent requests without body. 0: none is copied.
+	// Share is of the safe requests (GET, HEAD, OPTIONS) without body. 0: none
+	// is copied.
 	Share configs.Weight `json:"share"`
 }
 

@@ -67,10 +67,20 @@ type Service struct {
 
 	// Mirror copies requests to a version under trial. Nil: none.
 	Mirror *Mirror
+
+	// Retry, Shield and Fallback say what follows an attempt that failed: set
+	// them by SetReplays. Shield asks stable what a candidate failed at.
+	Retry    Retry
+	Shield   bool
+	Fallback *Fallback
+
+	// Replaced holds all statuses whose answers another attempt may replace, so
+	// that those of all others cost one look.
+	Replaced StatusSet
 }
 
-// Mirror is a share of idempotent requests that are copied to a version, whose
-// answers to them nobody gets. Immutable once in a Table.
+// Mirror is a share of safe requests (GET, HEAD, OPTIONS) without body that are
+// copied to a version, whose answers to them nobody gets. Immutable once in a Table.
 type Mirror struct {
 	Version *Version
 
@@ -86,6 +96,10 @@ type Version struct {
 
 	Pool     *upstream.Pool
 	Recorder *stats.Recorder
+
+	// Budget bounds second attempts and copies. Nil: there are none, but for
+	// requests that certainly reached no endpoint so far.
+	Budget *upstream.Budget
 }
 
 // HostPolicy says which Host an endpoint sees.
@@ -130,6 +144,22 @@ func ErrorStatuses(codes ...int) (StatusSet, error) {
 // Has reports whether code is in s.
 func (s *StatusSet) Has(code int) bool {
 	return uint(code) < 64*uint(len(s)) && s[code>>6]&(1<<(code&63)) != 0
+}
+
+// Statuses returns the set of the given codes, from 0 to 599.
+func Statuses(codes ...int) (s StatusSet) {
+	for _, code := range codes {
+		s.add(code)
+	}
+	return s
+}
+
+// Union returns the codes that are in s, in o or in both.
+func (s StatusSet) Union(o StatusSet) StatusSet {
+	for i := range s {
+		s[i] |= o[i]
+	}
+	return s
 }
 
 func (s *StatusSet) add(code int) { s[code>>6] |= 1 << (code & 63) }

@@ -24,13 +24,18 @@ type Recorder struct {
 
 	// trial is nil unless a rollout is in force.
 	trial atomic.Pointer[Trial]
+
+	// Counted rarely, so not by shard.
+	retries         [Causes]atomic.Uint64
+	denied, dropped atomic.Uint64
 }
 
 // shard holds the counters of the connections that share it. It spans many
 // cache lines and is an allocation of its own, so no two shards share a line.
 type shard struct {
 	begun   [Lanes]atomic.Uint64
-	aside   atomic.Uint64 // ended on lanes for which no client waits
+	probed  atomic.Uint64          // ended on lane probe
+	copies  [Reasons]atomic.Uint64 // ended on lane mirror, None included
 	codes   [CodeCount]atomic.Uint64
 	reasons [Reasons]atomic.Uint64
 	latency [hist.Buckets]atomic.Uint64
@@ -148,8 +153,12 @@ func (r *Recorder) grow(i uint32) *shard {
 }
 
 func (s *shard) end(lane Lane, reason Reason, status int) {
-	if lane.aside() {
-		s.aside.Add(1)
+	switch lane {
+	case Mirror:
+		s.copies[reason].Add(1)
+		return
+	case Probe:
+		s.probed.Add(1)
 		return
 	}
 	if status < 0 || status >= CodeCount {

@@ -12,12 +12,18 @@ const CodeCount = 600
 
 // Totals are the counts of a Recorder since it was made. Each only grows,
 // except InFlight. Requests of the lanes mirror and probe, for which no client
-// waits, are in Lanes and InFlight alone.
+// waits, are in Lanes and InFlight alone, and copies in Copies.
 type Totals struct {
 	Codes    [CodeCount]uint64 // ended, by the status that the client was answered
 	Reasons  [Reasons]uint64   // ended, by Reason; None is not counted
 	Lanes    [Lanes]uint64     // begun, by Lane
 	InFlight uint64            // begun and not ended
+
+	Retries [Causes]uint64 // attempts that followed one on this version, by Cause
+	Denied  uint64         // attempts that would have followed but for the budget
+
+	Copies  [Reasons]uint64 // of lane mirror: ended, by Reason, None included
+	Dropped uint64          // requests not copied because too many copies were under way
 
 	Latency    hist.Counts   // to the final head; to the end where no head came
 	LatencySum time.Duration // of all in Latency, each taken as the middle of its bucket: within 1.6 %
@@ -70,7 +76,12 @@ func (r *Recorder) Totals(out *Totals) {
 			out.Codes[c] += n
 			ended += n
 		}
-		ended += s.aside.Load()
+		ended += s.probed.Load()
+		for k := range s.copies {
+			n := s.copies[k].Load()
+			out.Copies[k] += n
+			ended += n
+		}
 		for k := range s.reasons {
 			out.Reasons[k] += s.reasons[k].Load()
 		}
@@ -82,6 +93,10 @@ func (r *Recorder) Totals(out *Totals) {
 			out.Lanes[l] += s.begun[l].Load()
 		}
 	}
+	for c := range r.retries {
+		out.Retries[c] = r.retries[c].Load()
+	}
+	out.Denied, out.Dropped = r.denied.Load(), r.dropped.Load()
 	for _, n := range out.Lanes {
 		out.InFlight += n
 	}
