@@ -23,6 +23,11 @@ type Node struct {
 	// start when they are absent. They never change what exists.
 	Apply []string `json:"apply,omitempty" yaml:"apply,omitempty"`
 
+	// Secrets is the folder below which the files lie that notifiers and hooks
+	// name for their secrets. Documents cannot name files outside of it. Default:
+	// the folder of the node file.
+	Secrets string `json:"secrets,omitempty" yaml:"secrets,omitempty"`
+
 	// TrustedProxies are networks or single addresses whose X-Forwarded-* fields are believed.
 	// Empty: nobody's.
 	TrustedProxies []string `json:"trusted_proxies,omitempty" yaml:"trusted_proxies,omitempty"`

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -40,6 +41,8 @@ func (n *Node) ResolvePaths(folder string) {
 	for i := range n.Apply {
 		resolve(&n.Apply[i])
 	}
+	n.Secrets = cmp.Or(n.Secrets, ".")
+	resolve(&n.Secrets)
 	resolve(&n.Control.Tokens)
 	resolve(&n.Log.AccessFile)
 	resolve(&n.State.Cache)

@@ -22,6 +22,22 @@ type Notifier struct {
 	Services []string `json:"services,omitempty" yaml:"services,omitempty"`
 }
 
+// Channel is how a notifier reaches its people: slack, email, pagerduty or
+// webhook. Empty: by none that this release knows.
+func (n *Notifier) Channel() string {
+	switch {
+	case n.Slack != nil:
+		return "slack"
+	case n.Email != nil:
+		return "email"
+	case n.PagerDuty != nil:
+		return "pagerduty"
+	case n.Webhook != nil:
+		return "webhook"
+	}
+	return ""
+}
+
 // SlackTarget is a Slack incoming webhook.
 type SlackTarget struct {
 	// WebhookURLFile holds the webhook's URL, which is a secret.

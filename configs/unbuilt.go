@@ -17,6 +17,8 @@ func Unbuilt(d *Document) Problems {
 		return d.Locate(UnbuiltService(d.Service))
 	case KindRollout:
 		return d.Locate(UnbuiltRollout(d.Rollout))
+	case KindNotifier:
+		return nil
 	}
 	r := &report{}
 	r.unbuilt("", true, "kind "+string(d.Kind()))

@@ -227,15 +227,15 @@ func (c *Controller) planDelete(cmd DeleteService, now time.Time) (plan, error) 
 }
 
 // differences names the top-level fields in which two documents differ.
-func differences(a, b configs.Service) []string {
-	fields := func(s configs.Service) map[string]any {
+func differences[T any](a, b T) []string {
+	fields := func(s T) map[string]any {
 		raw, err := json.Marshal(s)
 		if err != nil {
-			panic(fmt.Sprintf("BUG: cannot encode a service: %v", err))
+			panic(fmt.Sprintf("BUG: cannot encode a document: %v", err))
 		}
 		var m map[string]any
 		if err := json.Unmarshal(raw, &m); err != nil {
-			panic(fmt.Sprintf("BUG: cannot read back a service: %v", err))
+			panic(fmt.Sprintf("BUG: cannot read back a document: %v", err))
 		}
 		return m
 	}

@@ -50,16 +50,33 @@ type Act struct {
 	Actor   string
 }
 
-func (ApplyService) command()  {}
-func (DeleteService) command() {}
-func (SetWeights) command()    {}
-func (StartRollout) command()  {}
-func (Act) command()           {}
+// ApplyNotifier creates or replaces a notifier.
+type ApplyNotifier struct {
+	Document configs.Notifier
+	IfMatch  int64 // as of ApplyService
+	DryRun   bool
+	Actor    string
+}
+
+// DeleteNotifier removes a notifier. What it was still to be told is given up.
+type DeleteNotifier struct {
+	Name    string
+	IfMatch int64
+	Actor   string
+}
+
+func (ApplyNotifier) command()  {}
+func (DeleteNotifier) command() {}
+func (ApplyService) command()   {}
+func (DeleteService) command()  {}
+func (SetWeights) command()     {}
+func (StartRollout) command()   {}
+func (Act) command()            {}
 
 // Reply is what became of a Command.
 type Reply struct {
 	Revision int64    // of the store after the change; 0: nothing changed
-	Name     string   // of the service
+	Name     string   // of the service or document
 	ID       string   // of the rollout
 	Created  bool     // the object is new
 	Text     string   // one sentence for the person
@@ -78,6 +95,7 @@ const (
 	Stale                            // 412: If-Match names an older revision
 	NotBuilt                         // 501
 	Unavailable                      // 503: the store cannot be written
+	Undelivered                      // 502: a notifier did not take a message
 )
 
 // Error is a refusal that a person can mend. Nothing was changed.

@@ -45,6 +45,11 @@ type Options struct {
 	// workers, for several queues at once, and must respect ctx. Nil: nobody is told.
 	Deliver func(ctx context.Context, n *configs.Notifier, e *notify.Entry) error
 
+	// CheckNotifier says what on this node stands in the way of a notifier. It is
+	// called where documents are applied, never on the Controller's goroutine.
+	// Nil: nothing.
+	CheckNotifier func(n *configs.Notifier) []string
+
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
 }
@@ -69,8 +74,9 @@ type Controller struct {
 	hub    hub
 	view   atomic.Pointer[View]
 
-	rollbacks counter // by service and path, for metrics
-	ejections counter // by service and version, for metrics
+	rollbacks     counter // by service and path, for metrics
+	ejections     counter // by service and version, for metrics
+	notifications counter // by notifier and result, likewise
 
 	inbox   chan func()
 	stopped chan struct{}

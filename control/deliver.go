@@ -148,6 +148,7 @@ func (c *Controller) writeOutcome(ctx context.Context, e entry[notify.Entry], af
 // delivered takes in what came of a delivery. Was is the postman that sent it:
 // a leader that was relieved and leads again has a new one.
 func (c *Controller) delivered(was *postman, queue string, before, after notify.Entry, failure error, committed bool) {
+	c.count(after, failure)
 	p := c.postman
 	if was != p {
 		return

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 )
@@ -108,6 +109,11 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 	switch cmd := cmd.(type) {
 	case ApplyService:
 		return c.planApply(cmd, random, now)
+	case ApplyNotifier:
+		doc := cmd.Document
+		return planPut(c, c.notifiers(), putting[configs.Notifier]{doc.Name, doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+	case DeleteNotifier:
+		return planRemove(c, c.notifiers(), cmd.Name, cmd.IfMatch, cmd.Actor, now)
 	case DeleteService:
 		return c.planDelete(cmd, now)
 	case SetWeights:

@@ -53,6 +53,7 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	c.writeSplits(m, v)
 	c.writeRollouts(m, v)
 	c.writeEndpoints(m)
+	c.writeNotifications(m)
 	m.family("weir_state_connected", "gauge", "1 if etcd answers")
 	m.value("weir_state_connected", boolean(v.Store.Connected))
 	m.family("weir_state_revision", "gauge", "revision of the state that this node has")

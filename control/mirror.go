@@ -54,6 +54,7 @@ type mirror struct {
 	newest []string       // what newestFirst returns; nil: to be found
 	trail  []AuditView    // what newestAudit returns; nil: to be found
 	shown  []notify.Entry // what shownOutbox returns; nil: to be found
+	listed []NotifierView // what listNotifiers returns; nil: to be found
 }
 
 // nodeRecord is the value of nodes/<node>.
@@ -117,6 +118,9 @@ func (m *mirror) apply(u store.Update) changes {
 	}
 	for _, key := range u.Deletes {
 		m.drop(key, &ch)
+	}
+	if ch.told {
+		m.listed = nil
 	}
 	m.revision, m.source = u.Revision, u.Source
 	if ch.served || u.Full {

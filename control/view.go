@@ -22,6 +22,8 @@ type View struct {
 	Nodes      []NodeView    // by name
 	Audit      []AuditView   // newest first, bounded
 
+	Notifiers []NotifierView // by name
+
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all.
 	Outbox     []notify.Entry

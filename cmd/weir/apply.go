@@ -31,7 +31,7 @@ func (c *cli) newApplyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change services, and start rollouts, from documents",
-		Long: `apply puts every Service document into weir's state and starts every Rollout
+		Long: `apply puts every Service and Notifier document into weir's state and starts every Rollout
 document, in the order of the files. All documents are read first: if one has a
 problem, nothing is applied. It stops at the first document that is refused and
 says which were applied and which were not.
@@ -110,7 +110,7 @@ func (c *cli) applicable(files []string) ([]configs.Document, error) {
 
 func whyNotApplied(kind configs.Kind) string {
 	switch kind {
-	case configs.KindService, configs.KindRollout:
+	case configs.KindService, configs.KindRollout, configs.KindNotifier:
 		return ""
 	case configs.KindNode:
 		return "a node reads it when it starts: weir serve -c FILE"
@@ -129,14 +129,19 @@ func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (
 	if f.dryRun {
 		query.Set("dry_run", "true")
 	}
-	if f.resetWeights {
-		query.Set("reset_weights", "true")
+	path, body := "", any(nil)
+	if d.Notifier != nil {
+		path, body = notifierPath(d.Notifier.Name), d.Notifier
+	} else {
+		path, body = servicePath(d.Service.Name), d.Service
+		if f.resetWeights {
+			query.Set("reset_weights", "true")
+		}
 	}
-	path := servicePath(d.Service.Name)
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.change(ctx, call{method: http.MethodPut, path: path, body: d.Service})
+	return c.change(ctx, call{method: http.MethodPut, path: path, body: body})
 }
 
 // dryRollout checks what can be checked without starting a rollout.

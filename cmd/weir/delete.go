@@ -10,20 +10,24 @@ import (
 func (c *cli) newDeleteCommand() *cobra.Command {
 	var ifMatch string
 	cmd := &cobra.Command{
-		Use:   "delete service NAME",
-		Short: "Delete a service",
+		Use:   "delete service|notifier NAME",
+		Short: "Delete a service or a notifier",
 		Long: `delete removes a service: its routes answer 404 from then on. It is refused
-while a rollout of the service is in force.`,
+while a rollout of the service is in force. A notifier that is deleted hears
+nothing more, not even of what happened before.`,
 		Example:   `  weir delete service shop`,
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{"service"},
+		ValidArgs: []string{"service", "notifier"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
 				return err
 			}
+			path := servicePath(args[1])
 			switch kind {
 			case "services":
+			case "notifiers":
+				path = notifierPath(args[1])
 			case "rollouts":
 				return usagef("a rollout cannot be deleted; end it with `weir rollout abort %s`", args[1])
 			case "nodes":
@@ -35,7 +39,7 @@ while a rollout of the service is in force.`,
 			if err != nil {
 				return err
 			}
-			a, err := client.do(cmd.Context(), call{method: http.MethodDelete, path: servicePath(args[1]), ifMatch: ifMatch})
+			a, err := client.do(cmd.Context(), call{method: http.MethodDelete, path: path, ifMatch: ifMatch})
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/compile"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy"
 	"github.com/weirproxy/weir/proxy/route"
@@ -36,6 +38,7 @@ type node struct {
 	tables     atomic.Pointer[route.Table]
 	endpoints  *upstream.Registry
 	store      *store.Store
+	sender     *notify.Sender
 	controller *control.Controller
 	server     *proxy.Server
 	handler    *proxy.Handler
@@ -102,9 +105,13 @@ func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *nod
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	n.sender = notify.NewSender(notify.SenderOptions{
+		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets,
+	})
 	n.controller = control.New(control.Options{
 		Node: config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
 		Endpoints: n.endpoints, Recorders: stats.NewRegistry(), Store: n.store, Log: log,
+		Deliver: n.sender.Send, CheckNotifier: n.sender.Check,
 	})
 	return n, nil
 }
@@ -149,6 +156,9 @@ func (n *node) close() {
 		if err := n.store.Close(); err != nil {
 			n.log.Warn("state not closed in order", zap.Error(err))
 		}
+	}
+	if n.sender != nil {
+		n.sender.Close()
 	}
 	if n.endpoints != nil {
 		n.endpoints.Close()
@@ -306,6 +316,19 @@ func storeOptions(config *configs.Node) store.Options {
 	o.Embedded = &store.Embedded{Dir: config.State.Embedded.Dir}
 	o.Cache = ""
 	return o
+}
+
+// placeOf is how messages say where they come from: the last part of the fleet's
+// prefix in etcd, unless that is the default.
+func placeOf(config *configs.Node) string {
+	if config.State.Etcd == nil {
+		return ""
+	}
+	place := path.Base(strings.Trim(config.State.Etcd.Prefix, "/"))
+	if place == "." || place == path.Base(store.DefaultPrefix) {
+		return ""
+	}
+	return place
 }
 
 func addresses(listeners []net.Listener) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"go.uber.org/zap"
 
@@ -25,13 +26,18 @@ func (n *node) apply(ctx context.Context) error {
 			return err
 		}
 		for _, d := range documents {
-			if d.Service == nil {
-				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services are created at start", file, d.Kind())
-			}
 			if err := d.ReadPages(filepath.Dir(file)); err != nil {
 				return fmt.Errorf("cannot apply %q at start: %w", file, err)
 			}
-			if err := n.create(ctx, *d.Service); err != nil {
+			switch d.Kind() {
+			case configs.KindService:
+				err = n.create(ctx, *d.Service)
+			case configs.KindNotifier:
+				err = n.createNotifier(ctx, *d.Notifier)
+			default:
+				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services and notifiers are created at start", file, d.Kind())
+			}
+			if err != nil {
 				return fmt.Errorf("cannot apply %q at start: %w", file, err)
 			}
 		}
@@ -52,7 +58,30 @@ func (n *node) create(ctx context.Context, doc configs.Service) error {
 		n.log.Warn("service not created: etcd cannot be reached", zap.String("service", doc.Name))
 		return nil
 	}
-	reply, err := n.controller.Do(ctx, control.ApplyService{Document: doc, IfMatch: -1, Actor: "node file"})
+	return n.createNew(ctx, control.ApplyService{Document: doc, IfMatch: -1, Actor: "node file"})
+}
+
+func (n *node) createNotifier(ctx context.Context, doc configs.Notifier) error {
+	if there, ok := n.controller.View().Notifier(doc.Name); ok {
+		if !reflect.DeepEqual(there.Document, doc) {
+			n.log.Warn("notifier in the state differs from the file, and stays", zap.String("notifier", doc.Name),
+				zap.String("hint", "weir apply -f FILE changes it"))
+		}
+		return nil
+	}
+	if n.controller.View().Store.Source == "disk" {
+		n.log.Warn("notifier not created: etcd cannot be reached", zap.String("notifier", doc.Name))
+		return nil
+	}
+	for _, warning := range n.controller.CheckNotifier(&doc) {
+		n.log.Warn("notifier cannot work yet", zap.String("notifier", doc.Name), zap.String("reason", warning))
+	}
+	return n.createNew(ctx, control.ApplyNotifier{Document: doc, IfMatch: -1, Actor: "node file"})
+}
+
+// createNew carries out a command that is refused as stale if the object exists.
+func (n *node) createNew(ctx context.Context, cmd control.Command) error {
+	reply, err := n.controller.Do(ctx, cmd)
 	var refused *control.Error
 	if errors.As(err, &refused) && refused.Kind == control.Stale {
 		return nil // another node was first

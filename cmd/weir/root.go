@@ -114,6 +114,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newDeleteCommand(),
 		c.newWeightsCommand(),
 		c.newRolloutCommand(),
+		c.newNotifyCommand(),
 		c.newReplayCommand(),
 		c.newTokenCommand(),
 		c.newVersionCommand(),

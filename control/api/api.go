@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"go.uber.org/zap"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 )
 
@@ -28,6 +29,10 @@ type Controller interface {
 	Recording(ctx context.Context, id string) (*control.Recording, error)
 	// Subscribe delivers events until cancel is called.
 	Subscribe(buffer int) (events <-chan control.Event, cancel func())
+	// CheckNotifier says what on this node stands in the way of a notifier.
+	CheckNotifier(n *configs.Notifier) []string
+	// TestNotifier sends a message to a notifier from this node.
+	TestNotifier(ctx context.Context, name, actor string) (control.Reply, error)
 	// Applied waits until every live node has applied a revision.
 	Applied(ctx context.Context, revision int64) error
 }
@@ -65,6 +70,7 @@ func New(o Options) http.Handler {
 	a.registerRollouts()
 	a.registerCounts()
 	a.registerFleet()
+	a.registerNotifiers()
 	a.registerLater()
 	a.registerEvents()
 	a.registerProcess()

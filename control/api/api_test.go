@@ -193,7 +193,7 @@ func TestAPI_AFaultIs500(t *testing.T) {
 
 func TestAPI_LaterWorkIs501(t *testing.T) {
 	b := newBench(t)
-	for _, kind := range []string{"notifiers", "freezes"} {
+	for _, kind := range []string{"freezes"} {
 		b.wantProblem(501, b.do("GET", "/v1/"+kind, ""), "not built yet: "+kind)
 		for _, method := range []string{"GET", "PUT", "DELETE"} {
 			b.wantProblem(501, b.do(method, "/v1/"+kind+"/x", "{}"), "not built yet: "+kind)

@@ -8,7 +8,6 @@ import (
 // registerLater answers for the documents that decode and are not used yet, so
 // that a script learns it from a problem and not from a 404.
 func (a *API) registerLater() {
-	a.registerNotBuilt("notifier", "notifiers")
 	a.registerNotBuilt("freeze", "freezes")
 }
 

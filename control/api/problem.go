@@ -93,6 +93,8 @@ func statusOf(kind control.ErrorKind) int {
 		return http.StatusPreconditionFailed
 	case control.NotBuilt:
 		return http.StatusNotImplemented
+	case control.Undelivered:
+		return http.StatusBadGateway
 	case control.Unavailable:
 		return http.StatusServiceUnavailable
 	}

@@ -80,7 +80,7 @@ func (s *Sender) mailer(ctx context.Context, t *configs.EmailTarget) (_ *mail.Cl
 		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic))
 	}
 	if t.Username != "" {
-		password, err := s.secret(t.PasswordFile)
+		password, err := s.secrets.Read(t.PasswordFile)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -67,12 +67,12 @@ func pagerAction(kind string) (action, severity string) {
 }
 
 func (s *Sender) pagerDuty(ctx context.Context, t *configs.PagerDutyTarget, e *Entry, m Message) error {
-	key, err := s.secret(t.RoutingKeyFile)
+	key, err := s.secrets.Read(t.RoutingKeyFile)
 	if err != nil {
 		return err
 	}
-	if !isRoutingKey(key) {
-		return fmt.Errorf("cannot use secret %q: it does not hold a routing key, which has 32 letters and digits", t.RoutingKeyFile)
+	if err := checkRoutingKey(t.RoutingKeyFile, key); err != nil {
+		return err
 	}
 	event := s.pagerOf(e, m)
 	event.RoutingKey = key
@@ -112,15 +112,10 @@ func (s *Sender) pagerOf(e *Entry, m Message) pagerEvent {
 	return event
 }
 
-// isRoutingKey keeps another secret of the node from being sent by mistake.
-func isRoutingKey(s string) bool {
-	if len(s) != 32 {
-		return false
+// checkRoutingKey keeps another secret of the node from being sent by mistake.
+func checkRoutingKey(file, key string) error {
+	if len(key) != 32 || strings.Trim(strings.ToLower(key), "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		return fmt.Errorf("cannot use secret %q: it does not hold a routing key, which has 32 letters and digits", file)
 	}
-	for _, c := range []byte(s) {
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
-			return false
-		}
-	}
-	return true
+	return nil
 }

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,8 +25,9 @@ type SenderOptions struct {
 	// Place is where this is, as messages say it. Empty: not said.
 	Place string
 
-	// Secrets is where the secrets lie that notifiers name by file.
-	Secrets call.Secrets
+	// Secrets is the folder below which the secrets lie that notifiers name by
+	// file. Empty: the one that the process runs in.
+	Secrets string
 
 	// Node names this process in what it sends. Now is the clock of signatures;
 	// nil: the system's.
@@ -39,7 +39,8 @@ type SenderOptions struct {
 // connections, and is safe for concurrent use. Close it at the end.
 type Sender struct {
 	SenderOptions
-	client *call.Client
+	secrets call.Secrets
+	client  *call.Client
 }
 
 // NewSender returns a Sender that has connected to nothing. Its HTTP goes through
@@ -48,7 +49,7 @@ func NewSender(o SenderOptions) *Sender {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Sender{SenderOptions: o, client: call.NewClient(http.ProxyFromEnvironment)}
+	return &Sender{SenderOptions: o, secrets: call.Secrets{Dir: o.Secrets}, client: call.NewClient(http.ProxyFromEnvironment)}
 }
 
 // Close ends what a Sender keeps.
@@ -127,15 +128,3 @@ func (s *Sender) retryAfter(v string) time.Duration {
 	}
 	return 0
 }
-
-// secret reads a secret that a channel cannot do without.
-func (s *Sender) secret(file string) (string, error) {
-	secret, err := s.Secrets.Read(file)
-	if err != nil {
-		return "", err
-	}
-	return secret, nil
-}
-
-// errNotURL says that a secret is not the URL that it should be, without showing it.
-var errNotURL = errors.New("it does not hold an http or https URL")

@@ -74,7 +74,7 @@ func newSender(t *testing.T, slackURL string) *Sender {
 			t.Fatal(err)
 		}
 	}
-	s := NewSender(SenderOptions{Place: "production", Node: "edge-1", Secrets: call.Secrets{Dir: dir}})
+	s := NewSender(SenderOptions{Place: "production", Node: "edge-1", Secrets: dir})
 	t.Cleanup(s.Close)
 	return s
 }

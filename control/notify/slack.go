@@ -43,12 +43,12 @@ const (
 )
 
 func (s *Sender) slack(ctx context.Context, t *configs.SlackTarget, e *Entry, m Message) error {
-	url, err := s.secret(t.WebhookURLFile)
+	url, err := s.secrets.Read(t.WebhookURLFile)
 	if err != nil {
 		return err
 	}
-	if !isLink(url) {
-		return fmt.Errorf("cannot use secret %q: %w", t.WebhookURLFile, errNotURL)
+	if err := checkURL(t.WebhookURLFile, url); err != nil {
+		return err
 	}
 	return s.post(ctx, url, slackOf(e, m), nil, "")
 }
@@ -103,4 +103,12 @@ func slackColor(m Mood) string {
 		return "#e01e5a"
 	}
 	return "#8d8d8d"
+}
+
+// checkURL keeps what is no URL from being called; the error does not show it.
+func checkURL(file, url string) error {
+	if !isLink(url) {
+		return fmt.Errorf("cannot use secret %q: it does not hold an http or https URL", file)
+	}
+	return nil
 }

@@ -30,7 +30,7 @@ func (s *Sender) webhook(ctx context.Context, t *configs.WebhookTarget, e *Entry
 	secret := ""
 	if t.SecretFile != "" {
 		var err error
-		if secret, err = s.secret(t.SecretFile); err != nil {
+		if secret, err = s.secrets.Read(t.SecretFile); err != nil {
 			return err
 		}
 	}

@@ -130,6 +130,10 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return control.Reply{}, c.Fault
 	}
 	switch cmd := cmd.(type) {
+	case control.ApplyNotifier:
+		return c.applyNotifier(cmd)
+	case control.DeleteNotifier:
+		return c.deleteNotifier(cmd)
 	case control.ApplyService:
 		return c.applyService(cmd)
 	case control.DeleteService:
