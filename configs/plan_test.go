@@ -190,7 +190,7 @@ func TestUnbuilt_NamesWhatIsLaterWork(t *testing.T) {
 	f(canary("  - {weight: 5%, check: error_rate < 1%}\n", "rollback: {triggers: [{condition: error_rate > 1%, action: notify}]}\n"))
 	f(canary("  - {weight: 5%, check: error_rate < 1.5x baseline}\n", "smoke: [{get: /}]\napproval: manual\nkeep_previous: 1h\non_inconclusive: proceed\n"),
 		"7 smoke: not built yet: smoke tests", "8 approval: not built yet: approval")
-	for _, strategy := range []string{"blue-green", "all-at-once"} {
+	for _, strategy := range []string{"blue-green", "rolling", "all-at-once"} {
 		f("kind: Rollout\nservice: shop\nto: green\nstrategy: " + strategy + "\n")
 	}
 	f("kind: Node\nlisten: [{address: 127.0.0.1:1, tls: {certificates: [{cert: a, key: b}]}}]\ncontrol: {tls: {cert: a, key: b}}\nstate: {etcd: {endpoints: [https://etcd:2379]}}\n",

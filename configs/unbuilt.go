@@ -68,12 +68,10 @@ func UnbuiltService(s *Service) Problems {
 // UnbuiltRollout is Unbuilt for a Rollout without a file.
 func UnbuiltRollout(p *Rollout) Problems {
 	r := &report{}
-	r.unbuilt("strategy", p.Strategy == StrategyRolling, "strategy "+p.Strategy)
 	r.unbuilt("hooks", len(p.Hooks) > 0, "hooks")
 	r.unbuilt("progress_deadline", p.ProgressDeadline != 0, "progress_deadline")
 	r.unbuilt("concurrency", p.Concurrency == "queue" || p.Concurrency == "replace", "concurrency "+p.Concurrency)
 	r.unbuilt("abort.ramp", p.Abort.Ramp != 0, "abort.ramp")
-	r.unbuilt("preview", p.Preview != nil, "preview")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
 	r.unbuilt("approval", p.Approval != "", "approval")
 	for i, stage := range p.Stages {

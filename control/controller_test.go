@@ -210,7 +210,6 @@ func TestController_RefusesWhatContradictsTheState(t *testing.T) {
 	f(SetWeights{Service: "shop", Weights: half, IfMatch: state.StateRevision + 1, Actor: "nobody"}, Stale, "read them again")
 	f(SetWeights{Service: "shoe", Weights: half, Actor: "nobody"}, NotFound, "shop")
 	f(StartRollout{Plan: configs.Rollout{Service: "shop", To: "greeen", Strategy: "canary", Stages: []configs.Stage{stage(100, time.Second)}}, Actor: "nobody"}, Invalid, "greeen")
-	f(StartRollout{Plan: configs.Rollout{Service: "shop", To: "green", Strategy: "rolling"}, Actor: "nobody"}, NotBuilt, "not built yet: strategy rolling")
 	f(Act{ID: "shop-1", Verb: "abort", Actor: "nobody"}, NotFound, "shop-1")
 	f(ApplyService{Document: shop(), IfMatch: -1, Actor: "nobody"}, Stale, "exists")
 	other := shop()

@@ -23,13 +23,16 @@ func (c *Controller) retain(now time.Time) {
 	}
 	// The table names the endpoints: those of the present documents and, of a
 	// document that does not compile, those of its last good route.
-	endpoints := make(map[*upstream.Endpoint]bool)
+	endpoints, admitted := make(map[*upstream.Endpoint]bool), make(map[*upstream.Endpoint]bool)
 	for _, s := range c.opts.Tables.Load().Services {
 		doc, _ := c.built.Document(s.Name)
 		for _, v := range s.Versions {
 			versions[versionID{s.Name, v.Name}] = true
 			c.admit(v.Pool, now)
 			for _, e := range v.Pool.Endpoints() {
+				admitted[e] = true
+			}
+			for _, e := range v.Endpoints() {
 				endpoints[e] = true
 				if doc.Health != nil {
 					targets[targetOf(e)] = *doc.Health
@@ -52,7 +55,7 @@ func (c *Controller) retain(now time.Time) {
 	c.opts.Recorders.Retain(func(service, version string) bool { return versions[versionID{service, version}] })
 	maps.DeleteFunc(c.rates, func(id versionID, _ *rate) bool { return !versions[id] })
 	c.prober.Set(targets)
-	c.admitted = endpoints
+	c.admitted = admitted
 }
 
 // admit takes in the endpoints of a pool. Those that join others start slowly;
@@ -77,7 +80,7 @@ func (c *Controller) setUp(t health.Target, up bool) *upstream.Endpoint {
 	if v == nil {
 		return nil
 	}
-	for _, e := range v.Pool.Endpoints() {
+	for _, e := range v.Endpoints() {
 		if e.Address == t.Address && e.SetUp(up) {
 			return e
 		}
@@ -139,4 +142,23 @@ func (c *Controller) ready(service, version string) bool {
 		}
 	}
 	return false
+}
+
+// healthyOf returns how many of the first n endpoints of a version may get
+// requests: those that answered a probe well, or all where none are made.
+func (c *Controller) healthyOf(service, version string, n int) int {
+	v := c.compiled(service, version)
+	if v == nil {
+		return 0
+	}
+	all := v.Endpoints()
+	probed := c.mirror.services[service].value.Health != nil
+	healthy := 0
+	for _, e := range all[:min(n, len(all))] {
+		failures, reported := c.failing[targetOf(e)]
+		if e.Up() && (!probed || reported && failures == 0) {
+			healthy++
+		}
+	}
+	return healthy
 }

@@ -182,6 +182,9 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 		At: now, StableUp: c.versionUp(t.service, t.from),
 		CandidateUp: c.versionUp(t.service, r.To), Acked: c.acked(t.service, now),
 	}
+	if admits, spare, ok := r.Batch(); ok {
+		tick.BatchUp = c.healthyOf(t.service, r.To, admits) >= max(1, admits-spare)
+	}
 	if r.Phase == rollout.Pending {
 		tick.CandidateUp = c.ready(t.service, r.To)
 	}

@@ -68,7 +68,7 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 			vv.Role = "kept"
 		}
 		if v := c.compiled(name, version); v != nil {
-			for _, e := range v.Pool.Endpoints() {
+			for _, e := range v.Endpoints() {
 				vv.Endpoints = append(vv.Endpoints, c.showEndpoint(e))
 			}
 		}

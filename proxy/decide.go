@@ -92,9 +92,15 @@ func (d *decision) locate() (status int, word string) {
 	return 0, ""
 }
 
-// choose takes the version from the split, by the client's bucket or a draw.
+// choose takes the version that the request names itself or, as nearly always,
+// that of the split, by the client's bucket or a draw.
 func (d *decision) choose() {
 	s := d.service
+	if d.version = d.forced(); d.version != nil {
+		d.lane = stats.Forced
+		return
+	}
+	d.lane = stats.Split
 	at := 0 // without a mix every bucket has the same version
 	if s.Mixed || s.Rollout != "" {
 		// A candidate that has everything is still under trial, and one client's
@@ -102,6 +108,36 @@ func (d *decision) choose() {
 		at = d.drawBucket()
 	}
 	d.version = s.Versions[s.Split.Pick(at)]
+}
+
+// forced returns the version that the request names itself, or nil.
+func (d *decision) forced() *route.Version {
+	if v := d.route.Forced; v != nil {
+		return v
+	}
+	f := d.service.Force
+	if f == nil {
+		return nil
+	}
+	for i := range f.Any {
+		if c := &f.Any[i]; c.Met(d.keyOf(c.By, c.Name)) {
+			return f.Version
+		}
+	}
+	return nil
+}
+
+// keyOf returns what a request carries by a name; nil: nothing.
+func (d *decision) keyOf(by route.By, name string) []byte {
+	switch by {
+	case route.Cookie:
+		return d.cookie(name)
+	case route.Header:
+		return d.match.Header(name)
+	case route.Query:
+		return queryValue(d.query, name)
+	}
+	return d.client
 }
 
 // drawBucket returns the bucket of the client's sticky key, or draws one.
@@ -121,12 +157,8 @@ func (d *decision) drawBucket() int {
 			}
 		}
 		d.issue = d.service.Mixed // a cookie is given only while it decides something
-	case route.Header:
-		key = d.match.Header(s.Name)
-	case route.Query:
-		key = queryValue(d.query, s.Name)
-	case route.Address:
-		key = d.client
+	default:
+		key = d.keyOf(s.By, s.Name)
 	}
 	var bucket int
 	if len(key) > 0 {
@@ -149,7 +181,6 @@ func (d *decision) drawBucket() int {
 // show. False: nobody can.
 func (d *decision) pick() bool {
 	random := rand.Uint64()
-	d.lane = stats.Split
 	if d.endpoint = d.version.Pool.Pick(random); d.endpoint != nil {
 		return true
 	}
@@ -172,6 +203,9 @@ func (d *decision) pick() bool {
 // standIn is the version that serves the requests of one without endpoints.
 // Nil: none may.
 func (d *decision) standIn() *route.Version {
+	if d.route.Forced != nil {
+		return nil
+	}
 	s := d.service
 	other := s.Versions[s.Stable]
 	if d.version == other && (s.Rollout != "" || !s.Mixed) {
@@ -201,7 +235,7 @@ func (d *decision) dispatch() {
 // exhausted counts a request for which pick found no endpoint. The owner
 // records the outcome stats.Exhausted.
 func (d *decision) exhausted() {
-	d.token = d.version.Recorder.Begin(d.shard, stats.Split, d.h.Now(), d.bucket)
+	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.h.Now(), d.bucket)
 }
 
 // sent notes that the last byte of the request went to the endpoint. Latency

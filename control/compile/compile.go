@@ -82,6 +82,8 @@ type built struct {
 	document  configs.Service // what is routed by, with its defaults
 	service   *route.Service
 	rules     []route.Rule
+	previews  []route.Rule // to a version that users have not met
+	hidden    bool         // the previews tie with another service's routes
 	versions  map[string]configs.Version
 	effective map[string]configs.Weight
 }
@@ -194,7 +196,7 @@ func (b *builder) compile(name string, source Source, state State, last *built) 
 			return last, nil
 		}
 		again := *last // whether it is refused is found out anew
-		again.refused = ""
+		again.refused, again.hidden = "", false
 		return &again, nil
 	}
 	return b.service(name, source, state, cut, p, last)
@@ -220,11 +222,14 @@ func (b *builder) rules() []route.Rule {
 	})
 	n := 0
 	for _, s := range order {
-		n += len(s.rules)
+		n += len(s.rules) + len(s.previews)
 	}
 	rules := make([]route.Rule, 0, n)
 	for _, s := range order {
 		rules = append(rules, s.rules...)
+		if !s.hidden {
+			rules = append(rules, s.previews...)
+		}
 	}
 	return rules
 }
@@ -234,6 +239,9 @@ func (b *builder) giveWay(err error) {
 	blamed := make(map[string]error)
 	var ties []*route.TieError
 	for _, problem := range problems(err) {
+		if b.hide(problem) {
+			continue
+		}
 		if rule, ok := errors.AsType[*route.RuleError](problem); ok {
 			blamed[rule.Rule.Route.Service.Name] = problem
 		} else if tie, ok := errors.AsType[*route.TieError](problem); ok {
@@ -253,6 +261,38 @@ func (b *builder) giveWay(err error) {
 	for name, problem := range blamed {
 		b.demote(name, problem)
 	}
+}
+
+// hide takes the previews of a service out if the problem is one of theirs: no
+// user's route gives way to a preview, nor goes down with it.
+func (b *builder) hide(problem error) bool {
+	name := ""
+	for _, rule := range rulesOf(problem) {
+		if rule.Route.Forced != nil {
+			name = rule.Route.Service.Name
+		}
+	}
+	if name == "" {
+		return false
+	}
+	if s := b.built.services[name]; !s.hidden {
+		kept := *s // not the shared one: that may say nothing of a refusal
+		kept.hidden, kept.refused = true, "there is no preview: "+problem.Error()
+		b.built.services[name] = &kept
+		b.refused[name] = kept.refused
+	}
+	return true
+}
+
+// rulesOf are the rules that a table's error is about.
+func rulesOf(problem error) []route.Rule {
+	if rule, ok := errors.AsType[*route.RuleError](problem); ok {
+		return []route.Rule{rule.Rule}
+	}
+	if tie, ok := errors.AsType[*route.TieError](problem); ok {
+		return []route.Rule{tie.First, tie.Second}
+	}
+	return nil
 }
 
 // demote replaces a service by its last good form, or takes it out.

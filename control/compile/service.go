@@ -65,7 +65,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	}
 	order := slices.Sorted(maps.Keys(merged))
 	s.service.Stable = slices.Index(order, st.Stable)
-	s.service.Versions = b.versions(doc, order, merged, st.Stable, last)
+	s.service.Versions = b.versions(doc, st, cut, order, merged, last)
 	if err := b.split(s, order, cut); err != nil {
 		return nil, err
 	}
@@ -74,6 +74,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	if err := edges(s, doc); err != nil {
 		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
 	}
+	s.previews = previews(st.Preview, s.rules, s.service)
 	return s, nil
 }
 
@@ -102,11 +103,12 @@ func known(name string, st rollout.Service, versions map[string]configs.Version)
 }
 
 // versions returns the versions in order. One that is what it was keeps its pool.
-func (b *builder) versions(doc configs.Service, order []string, merged map[string]configs.Version, stable string, last *built) []*route.Version {
+func (b *builder) versions(doc configs.Service, st rollout.Service, cut names, order []string, merged map[string]configs.Version, last *built) []*route.Version {
 	versions := make([]*route.Version, len(order))
 	for i, name := range order {
-		v, policy := merged[name], poolPolicy(doc, name == stable)
-		if last != nil && i < len(last.service.Versions) && same(last, i, name, v, policy) {
+		v, policy := merged[name], poolPolicy(doc, name == st.Stable)
+		admits := admitted(st, cut, name, len(v.Endpoints))
+		if last != nil && i < len(last.service.Versions) && same(last, i, name, v, policy) && len(last.service.Versions[i].Pool.Endpoints()) == admits {
 			versions[i] = last.service.Versions[i]
 			continue
 		}
@@ -116,7 +118,8 @@ func (b *builder) versions(doc configs.Service, order []string, merged map[strin
 		}
 		versions[i] = &route.Version{
 			Name: name, Revision: v.Revision, Index: i,
-			Pool: upstream.NewPool(endpoints, policy), Recorder: b.Recorders.Recorder(doc.Name, name), Budget: budget(last, name),
+			Pool: upstream.NewPool(endpoints[:admits:admits], policy), Recorder: b.Recorders.Recorder(doc.Name, name), Budget: budget(last, name),
+			Waiting: endpoints[admits:],
 		}
 	}
 	return versions

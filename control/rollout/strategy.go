@@ -27,9 +27,9 @@ func (m *machine) admit() {
 	if _, one := whole(s.Weights); one {
 		return
 	}
-	s.Admitted = map[string]int{
-		r.To:   r.Plan.Admitted(r.Stage, r.Endpoints.To),
-		r.From: m.left(),
+	s.Admitted = map[string]int{r.To: r.Plan.Admitted(r.Stage, r.Endpoints.To)}
+	if r.Ending == nil { // one that goes back goes back to all endpoints
+		s.Admitted[r.From] = m.left()
 	}
 }
 

@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/proxy/stats"
@@ -11,6 +12,11 @@ import (
 // Route is what a request is matched to. Immutable once in a Table.
 type Route struct {
 	Service *Service
+
+	// Forced is the version that takes every request of this route, and no other
+	// when it has no endpoint up: who tries a version wants to know. Nil: the
+	// service decides.
+	Forced *Version
 
 	// StripPrefix is cut from the raw path before it goes upstream. Empty: nothing.
 	StripPrefix string
@@ -42,6 +48,9 @@ type Service struct {
 
 	// Sticky says how a request's bucket is found. Nil: every request draws anew.
 	Sticky *Sticky
+
+	// Force leads some requests to one version. Nil: none.
+	Force *Force
 
 	// Rollout is the id of the rollout in force. Empty: none.
 	Rollout string
@@ -100,6 +109,15 @@ type Version struct {
 	// Budget bounds second attempts and copies. Nil: there are none, but for
 	// requests that certainly reached no endpoint so far.
 	Budget *upstream.Budget
+
+	// Waiting are endpoints that take no requests: a rollout has not admitted
+	// them yet, or drains them. They come after those of Pool.
+	Waiting []*upstream.Endpoint
+}
+
+// Endpoints returns all endpoints, those that wait last.
+func (v *Version) Endpoints() []*upstream.Endpoint {
+	return slices.Concat(v.Pool.Endpoints(), v.Waiting)
 }
 
 // HostPolicy says which Host an endpoint sees.
