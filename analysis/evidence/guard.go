@@ -82,6 +82,9 @@ func (g *Guard) follow(opened, at time.Duration, before, growth float64) {
 	g.Peak = max(g.Peak, product)
 }
 
+// hot reports whether the last block was.
+func (g *Guard) hot() bool { return g.Hot > 0 && g.Quiet == 0 }
+
 // sustained reports whether evidence at the threshold rests on more than one
 // burst: none is large enough to have made it, or there were other hot blocks, or
 // it grew beyond what any one can have made of it.

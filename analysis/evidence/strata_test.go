@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,16 +139,38 @@ func TestStratified_ABadPlaceWithMoreOfTheCandidateIsNobodysFault(t *testing.T) 
 	}
 }
 
-func TestStratified_APlaceThatIsSilentHoldsNobodyUp(t *testing.T) {
-	d := NewStratified(.005)
-	parts := []Part{{Counts{CandidateN: 4, CandidateX: 4, StableN: 40}, limitOne}, {Hypothesis: limitOne}}
-	for at := tick; at < 2*time.Second; at += tick {
-		if !d.Observe(at, parts) {
-			t.Fatalf("no block ended at %s", at)
+// Where requests a place are few a block waits for more, but not after a hot one.
+func TestStratified_ThinBlocksWaitUntilOneIsHot(t *testing.T) {
+	f := func(bad uint64, want ...time.Duration) {
+		t.Helper()
+		d := NewStratified(.005)
+		parts := []Part{{Counts{CandidateN: 4, CandidateX: bad, StableN: 40}, limitOne}, {Hypothesis: limitOne}} // one is silent
+		var ends []time.Duration
+		for at := tick; at <= 2*time.Second && len(ends) < len(want); at += tick {
+			if d.Observe(at, parts) {
+				ends = append(ends, at)
+			}
+		}
+		if !slices.Equal(ends, want) {
+			t.Errorf("%d bad of 4: blocks end at %v, want %v", bad, ends, want)
 		}
 	}
-	if d.Evidence() < 1000 {
-		t.Fatalf("evidence %g", d.Evidence())
+	f(0, 200*time.Millisecond, 400*time.Millisecond) // eight of two places are enough
+	f(4, 200*time.Millisecond, 300*time.Millisecond, 400*time.Millisecond)
+
+	thin := NewStratified(.005)
+	parts := make([]Part, 10)
+	for i := range parts {
+		parts[i] = Part{Counts{StableN: 9}, limitOne}
+	}
+	parts[0].CandidateN = 1
+	for at := tick; at < thinTime; at += tick {
+		if thin.Observe(at, parts) {
+			t.Fatalf("a block of few requests ends at %s", at)
+		}
+	}
+	if !thin.Observe(thinTime, parts) {
+		t.Fatal("a block of few requests waits for ever")
 	}
 }
 

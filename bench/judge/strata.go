@@ -157,7 +157,30 @@ func unequalFault(runs int, badRate, badShare, times float64) row {
 		return row{"S", what + ": median requests", fmt.Sprintf("%.0f", strata), "found", !math.IsInf(strata, 1)}
 	}
 	sums := requests(true)
-	return row{"S", what + ": median requests, beside summed counts", fmt.Sprintf("%.0f beside %.0f", strata, sums), "<= 1.15 x", strata <= 1.15*sums}
+	return row{"S", what + ": median requests, beside summed counts", fmt.Sprintf("%.0f beside %.0f", strata, sums), "<= 1.25 x", strata <= 1.25*sums}
+}
+
+// blatant is the median time until half of the candidate's requests fail on a
+// fleet of so many nodes, after ten healthy seconds.
+func blatant(runs, nodes int, perSecond, limit float64) row {
+	const healthy = 10 * time.Second
+	found := repeat(runs, func(run int) float64 {
+		all := make([]place, nodes)
+		for i := range all {
+			all[i] = place{perSecond / float64(nodes), .05, [2]float64{.001, .001}}
+		}
+		r := source(1590+nodes, run)
+		w := newTogether(contractRules(time.Hour), all, false)
+		w.until(healthy, r)
+		for i := range w.places {
+			w.places[i].rate[candidate] = .5
+		}
+		w.until(healthy+time.Minute, r)
+		return (w.now() - healthy).Seconds()
+	})
+	median := quantile(found, .5)
+	return row{"S", fmt.Sprintf("%d nodes, %g requests a second in all, 5 %% candidate, half its answers errors: median", nodes, perSecond),
+		fmt.Sprintf("%.2f s", median), fmt.Sprintf("<= %g s", limit), median <= limit}
 }
 
 func strataRows(runs int) []row {
@@ -167,6 +190,7 @@ func strataRows(runs int) []row {
 		unequal(runs, .05, .01, "as good", equal, false, bothLimits...),
 		unequal(runs, .05, .05, "as good", equal, false, bothLimits...),
 		unequal(runs, .05, .5, "on the limit", onRelative, false, "error_rate > 1.5x baseline"),
+		blatant(runs, 3, 1000, 2), blatant(runs, 10, 1000, 2), blatant(runs, 10, 400, 4),
 		unequalFault(runs/2, .001, .05, 10), unequalFault(runs, .001, .05, 100), unequalFault(runs, .05, .05, 5),
 		unequalFault(runs, .05, .5, 10),
 	}
