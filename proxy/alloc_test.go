@@ -12,6 +12,8 @@ import (
 
 	"github.com/weirproxy/weir/proxy/access"
 	"github.com/weirproxy/weir/proxy/route"
+	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // loop is a raw upstream that reads a small request and gives a fixed answer
@@ -79,6 +81,9 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 		{"plain", nil},
 		{"cookie checked", sticky},
 		{"cookie issued", sticky},
+		{"with a mirror of one in 10 000", func(s *route.Service, _ *Options) {
+			s.Mirror = &route.Mirror{Version: &route.Version{Pool: s.Versions[0].Pool, Recorder: stats.NewRecorder(1), Budget: new(upstream.Budget)}, Share: 1}
+		}},
 		{"with retries, shield and fallback", func(s *route.Service, _ *Options) {
 			r := route.Retry{Attempts: 3, Connect: true, Reset: true, Timeout: true, Status: route.Statuses(503), Attempt: time.Second}
 			s.SetReplays(r, true, &route.Fallback{Status: route.Statuses(404), Methods: []string{"GET"}, Others: []*route.Version{nil}})

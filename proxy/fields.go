@@ -57,6 +57,9 @@ func classify(name []byte) fieldKind {
 	case 11:
 		return kindIf(name, "grpc-status", fieldGRPCStatus)
 	case 13:
+		if equalFold(name, "x-weir-mirror") {
+			return fieldHop // weir alone says what is a copy
+		}
 		return kindIf(name, "cache-control", fieldCacheControl)
 	case 14:
 		if equalFold(name, "http2-settings") {

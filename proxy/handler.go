@@ -31,6 +31,7 @@ type Handler struct {
 	exchanges  sync.Pool // of *exchange
 	buffers    sync.Pool // of *[uploadBuffer]byte
 	bridges    bridges
+	copies     copies
 }
 
 // NewHandler returns a Handler that loads its table from tables at each
@@ -39,6 +40,7 @@ func NewHandler(tables *atomic.Pointer[route.Table], opts Options, log *zap.Logg
 	h := &Handler{tables: tables, options: opts.withDefaults(), log: log, base: time.Now()}
 	h.exchanges.New = func() any { return newExchange(h) }
 	h.bridges = newBridges()
+	h.copies.init(h)
 	h.buffers.New = func() any { return new([uploadBuffer]byte) }
 	return h
 }
@@ -85,6 +87,9 @@ func (x *exchange) serve() {
 	if !x.pick() {
 		x.refused()
 		return
+	}
+	if m := x.service.Mirror; m != nil {
+		x.copyTo(m)
 	}
 	x.forward()
 }

@@ -98,6 +98,7 @@ func (s *Server) Close() {
 		c.kill()
 	}
 	s.h2.close()
+	s.handler.copies.stop()
 	s.handler.bridges.close()
 	s.parker.close()
 }

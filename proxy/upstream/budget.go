@@ -13,7 +13,7 @@ const (
 	budgetFloor  = 3                // a second, whatever the traffic (Envoy's min_retry_concurrency)
 
 	// maxCopies bounds the copies under way to one version. One holds a goroutine,
-	// the head of its request and a read buffer: some 40 KiB.
+	// two heads and a read buffer: at most 60 KiB.
 	maxCopies = 64
 )
 
