@@ -17,6 +17,9 @@ const (
 	LatencyQuantile
 	HealthCheck
 	SmokeTest
+	Memory
+	CPU
+	Named
 )
 
 // Condition is one limit as an operator writes it, such as "error_rate > 1%",
@@ -30,6 +33,12 @@ type Condition struct {
 	Rate       int           // limit of a rate, in millionths: 1% is 10000; 0 if the limit is relative
 	Latency    time.Duration // limit of LatencyQuantile; 0 if the limit is relative
 	Times      int           // limit relative to stable, in thousandths: 1.5x is 1500; 0 if the limit is absolute
+
+	// Name is that of a Named metric, which the plan says how to measure.
+	Name string
+	// Value is the limit of what is measured: of Memory in bytes, of CPU in
+	// millionths of a core, of Named in millionths.
+	Value int64
 }
 
 // IsZero reports whether there is no condition.
@@ -42,6 +51,15 @@ func (c Condition) Relative() bool { return c.Times > 0 }
 func (c Condition) counted() bool {
 	return c.Metric == ErrorRate || c.Metric == ClientErrorRate || c.Metric == LatencyQuantile
 }
+
+// Valued reports whether the condition is judged on measurements: see Judge.Measure.
+func (c Condition) Valued() bool { return c.Metric == Memory || c.Metric == CPU || c.Metric == Named }
+
+// probed reports whether the condition is judged on rounds of probes.
+func (c Condition) probed() bool { return c.Metric == HealthCheck || c.Metric == SmokeTest }
+
+// Subject names what a valued condition measures.
+func (c Condition) Subject() string { return c.name() }
 
 // Share is the largest allowed share of bad requests of an absolute condition:
 // .01 for "error_rate > 1%", and .01 for "latency_p99 > 200ms", of which at most
@@ -56,16 +74,6 @@ func (c Condition) Share() float64 {
 	return 0
 }
 
-// Built says whether the Judge can judge the condition: nil, or an error that
-// begins with "not built yet:". Such a condition parses, and whoever runs a
-// policy with it must refuse it.
-func (c Condition) Built() error {
-	if c.Metric == SmokeTest {
-		return fmt.Errorf("not built yet: %q: smoke tests do not run; write \"health_check == failing\"", c)
-	}
-	return nil
-}
-
 // String is the canonical spelling; parsing it gives an equal Condition. It is
 // empty for the zero Condition.
 func (c Condition) String() string {
@@ -75,7 +83,7 @@ func (c Condition) String() string {
 	var b strings.Builder
 	b.WriteString(c.name())
 	switch {
-	case !c.counted():
+	case c.probed():
 		b.WriteString(" == failing")
 		return b.String()
 	case c.Below:
@@ -88,6 +96,8 @@ func (c Condition) String() string {
 		b.WriteString(decimal(c.Times, 3) + "x baseline")
 	case c.Metric == LatencyQuantile:
 		b.WriteString(formatDuration(c.Latency))
+	case c.Valued():
+		b.WriteString(c.limitText())
 	default:
 		b.WriteString(decimal(c.Rate, 4) + "%")
 	}
@@ -118,6 +128,12 @@ func (c Condition) name() string {
 		return "health_check"
 	case SmokeTest:
 		return "smoke_test"
+	case Memory:
+		return "memory"
+	case CPU:
+		return "cpu"
+	case Named:
+		return c.Name
 	}
 	return "metric_" + strconv.Itoa(int(c.Metric))
 }

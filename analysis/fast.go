@@ -228,6 +228,8 @@ func (j *Judge) together(i int) bool {
 
 func (j *Judge) decideAll() {
 	j.decideHealth()
+	j.decideSmoke()
+	j.decideValues()
 	for i := range j.rules {
 		j.decideFast(i)
 	}

@@ -36,6 +36,7 @@ type judgeState struct {
 	SkipTo   time.Duration           `json:"skip_to"`   // until when ticks after a loss of weight are not judged
 	Clusters clusters                `json:"clusters"`
 	Health   healthState             `json:"health"`
+	Smoke    smokeState              `json:"smoke,omitzero"`
 	Rules    []ruleState             `json:"rules"`
 	Fail     *Verdict                `json:"fail,omitempty"` // the first that was not of a notify rule
 }
@@ -50,6 +51,7 @@ type ruleState struct {
 	Slow     slowState            `json:"slow"`
 	Measured pair                 `json:"measured"` // since the candidate's weight changed
 	Missing  string               `json:"missing,omitempty"`
+	Value    *valueState          `json:"value,omitempty"`
 	Fail     *Verdict             `json:"fail,omitempty"`
 }
 
@@ -66,17 +68,13 @@ func (p *Part) sub(o Part) {
 	p.Candidate.Sub(o.Candidate)
 }
 
-// NewJudge returns a judge for a policy that Validate accepts. Conditions that
-// are not built are reported as "error" and never judged.
+// NewJudge returns a judge for a policy that Validate accepts.
 func NewJudge(p Policy) *Judge {
 	j := &Judge{policy: p, rules: compileRules(p)}
 	j.state.Policy = p.fingerprint()
 	j.state.Rules = make([]ruleState, len(j.rules))
 	for i, r := range j.rules {
 		j.state.Rules[i] = r.newState()
-		if err := r.Condition.Built(); err != nil {
-			j.state.Rules[i].Missing = err.Error()
-		}
 	}
 	return j
 }

@@ -26,7 +26,7 @@ func (e *ConditionError) Error() string {
 }
 
 const (
-	remedyMetric = `write one of error_rate, client_error_rate, latency_p50 to latency_p99.9, health_check, smoke_test`
+	remedyMetric = `write one of error_rate, client_error_rate, latency_p50 to latency_p99.9, health_check, smoke_test, memory, cpu, or a metric of the plan`
 	remedyRate   = `write a percentage such as "0.1%" or a multiple such as "1.5x baseline"`
 	remedyTime   = `write a duration such as "200ms" or "1.5s", or a multiple such as "1.2x baseline"`
 )
@@ -84,7 +84,7 @@ func (p *conditionParser) condition() (c Condition, err error) {
 		return c, err
 	}
 	op, offset := p.operator()
-	if !c.counted() {
+	if c.probed() {
 		if op != "==" {
 			return c, p.fail(offset, fmt.Sprintf("write %q", name+" == failing"), "%s is compared with \"==\", not %q", name, op)
 		}
@@ -110,9 +110,12 @@ func (p *conditionParser) condition() (c Condition, err error) {
 		}
 		return c, p.end()
 	}
-	if c.Metric == LatencyQuantile {
+	switch {
+	case c.Valued():
+		err = p.value(&c, value, offset)
+	case c.Metric == LatencyQuantile:
 		err = p.latency(&c, value, offset)
-	} else {
+	default:
 		err = p.rate(&c, value, offset)
 	}
 	if err != nil {
@@ -145,6 +148,12 @@ func (p *conditionParser) metric(c *Condition, name string, offset int) error {
 	case "smoke_test":
 		c.Metric = SmokeTest
 		return nil
+	case "memory":
+		c.Metric = Memory
+		return nil
+	case "cpu":
+		c.Metric = CPU
+		return nil
 	}
 	digits, ok := strings.CutPrefix(name, "latency_p")
 	digitsAt := offset + len("latency_p")
@@ -155,6 +164,11 @@ func (p *conditionParser) metric(c *Condition, name string, offset int) error {
 		}
 	}
 	if !ok {
+		// A plan may name metrics of its own. Whoever has the plan knows which.
+		if isMetricName(name) && p.plainNumber() {
+			c.Metric, c.Name = Named, name
+			return nil
+		}
 		return p.fail(offset, remedyMetric, "there is no metric %q", name)
 	}
 	tenths, err := parseDecimal(digits, 1)

@@ -148,8 +148,7 @@ func (p Policy) Limits() []time.Duration {
 	return slices.Compact(limits)
 }
 
-// Validate returns all problems of the policy at once, joined, or nil. A policy
-// that is valid may still hold conditions that are not built: see Built.
+// Validate returns all problems of the policy at once, joined, or nil.
 func (p Policy) Validate() error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -195,17 +194,6 @@ func (p Policy) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Built returns all conditions that are not built yet, joined, or nil.
-func (p Policy) Built() error {
-	var problems []error
-	for _, r := range p.Rules {
-		if err := r.Condition.Built(); err != nil {
-			problems = append(problems, fmt.Errorf("rule %q: %w", r.ID, err))
-		}
-	}
-	return errors.Join(problems...)
-}
-
 func (r Rule) problems() []error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -217,7 +205,7 @@ func (r Rule) problems() []error {
 		bad("the check %q is written with \">\": a check says what must hold, such as %q", c, Condition{Metric: ErrorRate, Below: true, Rate: 1000})
 	case c.counted() && !r.Check && c.Below:
 		bad("the trigger %q is written with \"<\": a trigger says what must not be, such as %q", c, Condition{Metric: ErrorRate, Rate: 10_000})
-	case !c.counted() && r.Check:
+	case c.probed() && r.Check:
 		bad("%q cannot be a check: write it as a trigger", c)
 	}
 	switch {
@@ -225,7 +213,7 @@ func (r Rule) problems() []error {
 		bad("the duration %s is negative", r.Patience)
 	case r.Patience > 0 && r.Patience < time.Second:
 		bad("the duration %s is too short: write 1s or more", r.Patience)
-	case r.Patience > 0 && !c.counted() && !c.IsZero():
+	case r.Patience > 0 && c.probed():
 		bad("%q takes a count, not a duration", c)
 	}
 	if c.Latency > maxRuleLatency {
@@ -234,7 +222,7 @@ func (r Rule) problems() []error {
 	if r.Count < 0 {
 		bad("the count %d is negative", r.Count)
 	}
-	if r.Count > 0 && c.counted() {
+	if r.Count > 0 && !c.probed() && !c.IsZero() {
 		bad("%q takes a duration, not a count", c)
 	}
 	if r.Literal && (r.Check || !c.counted()) {

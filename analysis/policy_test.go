@@ -56,14 +56,6 @@ func TestPolicy_ValidateReportsAllProblems(t *testing.T) {
 	}
 }
 
-func TestPolicy_BuiltNamesEachRule(t *testing.T) {
-	p := triggers(t, "error_rate > 1%", "smoke_test == failing", "client_error_rate > 1%")
-	err := p.Built()
-	if err == nil || strings.Count(err.Error(), "not built yet") != 1 || !strings.Contains(err.Error(), `rule "smoke_test == failing"`) {
-		t.Fatalf("%v", err)
-	}
-}
-
 func TestPolicy_LimitsAreDistinctAndRising(t *testing.T) {
 	p := triggers(t, "latency_p99 > 500ms", "latency_p50 > 100ms", "latency_p99 < 500ms", "error_rate > 1%", "latency_p99 < 2x baseline")
 	if got := p.Limits(); !slices.Equal(got, []time.Duration{100 * time.Millisecond, 500 * time.Millisecond}) {

@@ -108,6 +108,13 @@ func (j *Judge) rule(i int) RuleReport {
 		return report
 	case st.Missing != "":
 		return finish(StateUnmeasured, Unmeasured, Verdict{Limit: r.null.Delta})
+	case r.Condition.Valued():
+		return finish(j.valueReport(i))
+	case r.Condition.Metric == SmokeTest:
+		if j.smokes(i) && j.active(i) {
+			return finish(StateShared, Shared, Verdict{Path: PathSmoke})
+		}
+		return finish(j.idle(i), Pass, Verdict{})
 	case !r.counted():
 		if j.unhealthy(i) && j.active(i) {
 			return finish(StateShared, Shared, Verdict{Path: PathHealth})
@@ -213,8 +220,16 @@ func (j *Judge) idle(i int) RuleState {
 func (j *Judge) describe(i int, v Verdict) string {
 	r := &j.rules[i]
 	switch {
-	case v.Kind == Unmeasured:
+	case v.Kind == Unmeasured && j.state.Rules[i].Missing != "":
 		return fmt.Sprintf("%s cannot be measured: %s.", r.Condition, j.state.Rules[i].Missing)
+	case r.Condition.Valued():
+		return j.valueText(i, v.Kind)
+	case r.Condition.Metric == SmokeTest && v.Kind == Pass:
+		return fmt.Sprintf("%s: no.", r.Condition)
+	case r.Condition.Metric == SmokeTest && v.Kind == Shared:
+		return fmt.Sprintf("%s: %s; stable fails them too.", r.Condition, j.state.Smoke.text())
+	case r.Condition.Metric == SmokeTest:
+		return fmt.Sprintf("%s: %s. The bound on false rollbacks does not cover this rule.", r.Condition, j.state.Smoke.text())
 	case !r.counted() && v.Kind == Shared:
 		return fmt.Sprintf("%s: %s, but stable is not healthy either.", r.Condition, j.state.Health.text())
 	case !r.counted() && v.Kind == Fail:

@@ -50,7 +50,7 @@ func compileRules(p Policy) []judged {
 	for i, r := range p.Rules {
 		rules[i] = judged{Rule: r}
 		c := r.Condition
-		if c.Built() != nil || !c.counted() {
+		if !c.counted() {
 			continue
 		}
 		if r.action() != Notify {

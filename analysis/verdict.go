@@ -22,6 +22,8 @@ const (
 	PathLiteral Path = "literal" // the plain rate over the patience is above the limit
 	PathHealth  Path = "health"  // probes failed
 	PathFuse    Path = "fuse"    // evidence of one node of a fleet passed its threshold
+	PathSmoke   Path = "smoke"   // smoke checks failed
+	PathValue   Path = "value"   // every measurement over the patience was beyond the limit
 )
 
 // Verdict is what the Judge would say if the stage ended now. A fail stays until
@@ -54,6 +56,8 @@ type Verdict struct {
 	// and how long they take at the rate of this stage; 0 if that is not known.
 	ETA     uint64        `json:"eta_requests,omitempty"`
 	ETATime time.Duration `json:"eta_ns,omitempty"`
+
+	Value *Value `json:"value,omitempty"` // of a rule on measurements: the last of them
 
 	Text string `json:"text"` // one sentence for a person on call
 }

@@ -36,6 +36,9 @@ type Rollout struct {
 	// Rollback declares the triggers. None, and no check: the default guard.
 	Rollback Rollback `json:"rollback,omitzero" yaml:"rollback,omitempty"`
 
+	// Metrics are metrics of the operator's own that checks and triggers may name.
+	Metrics []Metric `json:"metrics,omitempty" yaml:"metrics,omitempty"`
+
 	// Bake is how long the candidate is watched at its last weight after the
 	// last stage, before it becomes stable. 0: no bake; with blue-green and
 	// all-at-once, which watch the candidate in no other way, the default, 10m.

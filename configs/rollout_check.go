@@ -38,6 +38,7 @@ func (p *Rollout) Validate() Problems {
 	r.span("unready_for", p.UnreadyFor, maxTimeout)
 	p.checkVersion(r)
 	p.checkMeta(r)
+	p.checkMetrics(r)
 	p.checkLater(r)
 	limits := "stages"
 	if len(p.Rollback.Triggers) > 0 {
@@ -118,6 +119,7 @@ func (r *report) checks(path string, checks []analysis.Condition) {
 		switch {
 		case c.IsZero():
 			r.add(item(path, i), "write a check such as error_rate < 1%", "the check is missing")
+		case c.Valued(): // either way round
 		case !counted(c):
 			r.add(item(path, i), fmt.Sprintf("write it as a trigger: {condition: %s, count: 3}", c), "%q cannot be a check", c)
 		case !c.Below:
@@ -137,7 +139,7 @@ func (r *report) triggers(path string, triggers []Trigger) {
 		switch {
 		case c.IsZero():
 			r.add(field(at, "condition"), "write condition: error_rate > 1%", "the trigger has no condition")
-		case counted(c) && c.Below:
+		case counted(c) && c.Below && !c.Valued():
 			r.add(field(at, "condition"), "write "+strings.Replace(c.String(), "<", ">", 1), "a trigger says what must not be, but %q is written with <", c)
 		case counted(c) && t.Count != 0:
 			r.add(field(at, "count"), "write duration: 5m instead", "%q takes a duration, not a count", c)
@@ -151,7 +153,7 @@ func (r *report) triggers(path string, triggers []Trigger) {
 		r.count(field(at, "count"), t.Count, 100)
 		r.choice(field(at, "action"), t.Action, "rollback", "pause", "notify")
 		r.choice(field(at, "confidence"), t.Confidence, "proven", "literal")
-		if t.Confidence == "literal" && !c.IsZero() && !counted(c) {
+		if t.Confidence == "literal" && !c.IsZero() && (!counted(c) || c.Valued()) {
 			r.add(field(at, "confidence"), "remove it", "%q is no rate: it has no confidence", c)
 		}
 		r.judgeable(field(at, "condition"), c)
@@ -165,7 +167,7 @@ func (r *report) judgeable(path string, c analysis.Condition) {
 	}
 }
 
-// counted reports whether a condition limits a rate or a latency.
+// counted reports whether a condition has a duration, not a count.
 func counted(c analysis.Condition) bool {
 	return c.Metric != analysis.HealthCheck && c.Metric != analysis.SmokeTest
 }

@@ -77,6 +77,10 @@ type Service struct {
 	// endpoints pass as they are. At most 64 KiB each and 256 KiB in all.
 	Errors map[string]ErrorPage `json:"errors,omitempty" yaml:"errors,omitempty"`
 
+	// Resources says where endpoints show their memory and CPU. Nil: at /metrics,
+	// as Prometheus' client libraries do.
+	Resources *Resources `json:"resources,omitempty" yaml:"resources,omitempty"`
+
 	// Guard judges weights that are moved by hand. Nil: the default guard.
 	Guard *Guard `json:"guard,omitempty" yaml:"guard,omitempty"`
 
@@ -218,6 +222,7 @@ type Circuit struct {
 // Guard is the judge of weights that are moved by hand.
 type Guard struct {
 	Triggers []Trigger `json:"triggers,omitempty" yaml:"triggers,omitempty"` // empty: the default guard
+	Metrics  []Metric  `json:"metrics,omitempty" yaml:"metrics,omitempty"`   // that the triggers may name
 	Bake     Duration  `json:"bake,omitempty" yaml:"bake,omitempty"`         // at 100 % until the version becomes stable, 0: the default, 10m
 
 	// UnreadyFor is how long a candidate may be without healthy endpoints. 0: the default, 5s.

@@ -31,8 +31,13 @@ func (s *Service) Validate() Problems {
 	s.checkLimits(r)
 	r.checkPages(s.Errors)
 	s.checkPool(r)
+	s.Resources.validate(r)
 	if s.Guard != nil {
 		r.triggers("guard.triggers", s.Guard.Triggers)
+		r.metrics("guard.metrics", s.Guard.Metrics)
+		for i, t := range s.Guard.Triggers {
+			r.measurable(field(item("guard.triggers", i), "condition"), t.Condition, s.Guard.Metrics, false)
+		}
 		r.span("guard.bake", s.Guard.Bake, maxSpan)
 		r.span("guard.unready_for", s.Guard.UnreadyFor, maxTimeout)
 		r.latencyLimits("guard.triggers", s.Guard.rules())

@@ -2,8 +2,6 @@ package configs
 
 import (
 	"strings"
-
-	"github.com/weirproxy/weir/analysis"
 )
 
 // Unbuilt returns what d asks for that weir decodes and validates but cannot do
@@ -31,18 +29,6 @@ func (r *report) unbuilt(path string, asked bool, what string) {
 	}
 }
 
-func (r *report) unbuiltCondition(path string, c analysis.Condition) {
-	if err := c.Built(); err != nil && !c.IsZero() {
-		r.add(path, "", "%s", err)
-	}
-}
-
-func (r *report) unbuiltTriggers(path string, triggers []Trigger) {
-	for i, t := range triggers {
-		r.unbuiltCondition(field(item(path, i), "condition"), t.Condition)
-	}
-}
-
 // UnbuiltNode is Unbuilt for a Node without a file.
 func UnbuiltNode(n *Node) Problems {
 	r := &report{}
@@ -59,9 +45,6 @@ func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unreadPages(s.Errors)
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
-	if s.Guard != nil {
-		r.unbuiltTriggers("guard.triggers", s.Guard.Triggers)
-	}
 	return r.problems
 }
 
@@ -77,13 +60,6 @@ func UnbuiltRollout(p *Rollout) Problems {
 	for i, stage := range p.Stages {
 		r.unbuilt(field(item("stages", i), "approval"), stage.Approval != "", "approval")
 		r.unbuilt(field(item("stages", i), "hooks"), len(stage.Hooks) > 0, "hooks")
-		for j, c := range stage.Checks {
-			r.unbuiltCondition(item(field(item("stages", i), "checks"), j), c)
-		}
 	}
-	for i, c := range p.Checks {
-		r.unbuiltCondition(item("checks", i), c)
-	}
-	r.unbuiltTriggers("rollback.triggers", p.Rollback.Triggers)
 	return r.problems
 }

@@ -167,7 +167,9 @@ func (p *player) begin() {
 	}
 	p.judge = analysis.NewJudge(p.plan.Policy)
 	for _, r := range p.plan.Policy.Rules {
-		if missing := columns.missing(r); missing != "" {
+		if c := r.Condition; c.Valued() || c.Metric == analysis.SmokeTest {
+			p.judge.CannotMeasure(r.ID, "counts do not hold it")
+		} else if missing := columns.missing(r); missing != "" {
 			p.judge.CannotMeasure(r.ID, fmt.Sprintf("the file has no column %q", missing))
 		}
 		if r.Condition.Metric == analysis.ErrorRate && p.baseline != nil {
