@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"github.com/weirproxy/weir/analysis"
 	"strings"
 )
 
@@ -45,6 +46,9 @@ func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unreadPages(s.Errors)
 	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
+	for _, rule := range s.Guard.rules() {
+		r.unbuilt("guard.triggers", rule.Condition.Valued(), rule.Condition.String())
+	}
 	return r.problems
 }
 
@@ -56,6 +60,9 @@ func UnbuiltRollout(p *Rollout) Problems {
 	r.unbuilt("concurrency", p.Concurrency == "queue" || p.Concurrency == "replace", "concurrency "+p.Concurrency)
 	r.unbuilt("abort.ramp", p.Abort.Ramp != 0, "abort.ramp")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
+	for _, rule := range p.Rules() {
+		r.unbuilt("", rule.Condition.Valued() || rule.Condition.Metric == analysis.SmokeTest, rule.Condition.String())
+	}
 	r.unbuilt("approval", p.Approval != "", "approval")
 	for i, stage := range p.Stages {
 		r.unbuilt(field(item("stages", i), "approval"), stage.Approval != "", "approval")
