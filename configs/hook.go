@@ -32,10 +32,9 @@ const (
 // promotion, post-rollout a notify at end, event a notify at any, and rollback
 // a check at any whose answer is turned round: 2xx lets the rollout live.
 //
-// A call is a POST of JSON. Its headers are `Weir-Key`, the same whenever the
-// same question is asked again; `Weir-Timestamp`, in seconds since 1970; and,
-// with a secret, `Weir-Signature: v1=<hex>`, the HMAC-SHA256 of timestamp, a dot
-// and the body.
+// A call is a POST of JSON. Its header `Weir-Key` is the same whenever the same
+// question is asked again. With a secret, `Weir-Signature: t=<seconds>,v1=<hex>`
+// holds the HMAC-SHA256 of the seconds since 1970, a dot and the body.
 //
 // The answer to a gate or a check: 2xx says go, unless its body is JSON with
 // `"hold": true`, which like 409 says wait and ask again. 429, 502, 503, 504,
@@ -56,9 +55,8 @@ type Hook struct {
 	// URL is http or https, without user or fragment. Redirects are not followed.
 	URL string `json:"url" yaml:"url"`
 
-	// SecretFile holds the key that calls are signed with, white space around it
-	// left out. A path below the node's folder, read anew for each call. Empty:
-	// unsigned.
+	// SecretFile holds the key that calls are signed with, below the node's folder
+	// of secrets; it is read anew for each call. Empty: unsigned.
 	SecretFile string `json:"secret_file,omitempty" yaml:"secret_file,omitempty"`
 
 	// Timeout is of one call. 0: the default, 10s.

@@ -82,18 +82,3 @@ type WebhookTarget struct {
 	// HMAC-SHA256 of the seconds, a full stop and the body. Empty: unsigned.
 	SecretFile string `json:"secret_file,omitempty" yaml:"secret_file,omitempty"`
 }
-
-// Freeze is a window in which no stage begins. Decoded and validated; holding
-// rollouts is later work.
-type Freeze struct {
-	Name     string         `json:"name" yaml:"name"`
-	Schedule FreezeSchedule `json:"schedule" yaml:"schedule"`
-}
-
-// FreezeSchedule repeats weekly.
-type FreezeSchedule struct {
-	Days     []string `json:"days" yaml:"days"` // mon … sun
-	From     string   `json:"from" yaml:"from"` // HH:MM
-	To       string   `json:"to" yaml:"to"`     // HH:MM, at most 24:00
-	TimeZone string   `json:"time_zone,omitempty" yaml:"time_zone,omitempty"`
-}

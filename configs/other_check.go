@@ -1,13 +1,10 @@
 package configs
 
 import (
-	"fmt"
 	"net/mail"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"time"
 )
 
 // notifierEvents are what a notifier can be told of.
@@ -125,42 +122,4 @@ func (r *report) wanted(path, value, what string) {
 	if value == "" {
 		r.add(path, "write "+what, "it is missing")
 	}
-}
-
-// Validate returns all problems of f. Paths are canonical and without places:
-// Document.Locate adds them.
-func (f *Freeze) Validate() Problems {
-	r := &report{}
-	r.name("name", f.Name)
-	if len(f.Schedule.Days) == 0 {
-		r.add("schedule.days", "write days: [fri]", "no day is named")
-	}
-	for i, day := range f.Schedule.Days {
-		r.choice(item("schedule.days", i), day, "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-		if day == "" {
-			r.add(item("schedule.days", i), "write mon to sun", "the day is empty")
-		}
-	}
-	from, to := r.clock("schedule.from", f.Schedule.From), r.clock("schedule.to", f.Schedule.To)
-	if from >= 0 && to >= 0 && from >= to {
-		r.add("schedule.to", "write two freezes for one that spans midnight", "the freeze ends at %s, before it begins at %s", f.Schedule.To, f.Schedule.From)
-	}
-	if zone := f.Schedule.TimeZone; zone != "" {
-		if _, err := time.LoadLocation(zone); err != nil || zone == "Local" || strings.HasPrefix(zone, "/") {
-			r.add("schedule.time_zone", "write a name such as Europe/Lisbon, or UTC", "there is no time zone %q", zone)
-		}
-	}
-	return r.problems
-}
-
-// clock returns the minute of the day of HH:MM, or -1.
-func (r *report) clock(path, s string) int {
-	if regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`).MatchString(s) {
-		var hour, minute int
-		if _, err := fmt.Sscanf(s, "%d:%d", &hour, &minute); err == nil {
-			return hour*60 + minute
-		}
-	}
-	r.add(path, "write a time such as 12:00, quoted", "%q is not a time of day", s)
-	return -1
 }

@@ -40,6 +40,7 @@ func (p *Rollout) Validate() Problems {
 	p.checkMeta(r)
 	p.checkMetrics(r)
 	p.checkLater(r)
+	p.checkGates(r)
 	limits := "stages"
 	if len(p.Rollback.Triggers) > 0 {
 		limits = "rollback.triggers"
@@ -235,7 +236,6 @@ func (p *Rollout) checkLater(r *report) {
 		}
 		r.span(field(path, "expect.within"), smoke.Expect.Within, maxTimeout)
 	}
-	r.choice("approval", p.Approval, "manual")
 	r.span("keep_previous", p.KeepPrevious, maxSpan)
 	r.span("pause_between", p.PauseBetween, maxSpan)
 	r.count("batch", p.Batch, maxEndpoints)

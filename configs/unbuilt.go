@@ -16,12 +16,8 @@ func Unbuilt(d *Document) Problems {
 		return d.Locate(UnbuiltService(d.Service))
 	case KindRollout:
 		return d.Locate(UnbuiltRollout(d.Rollout))
-	case KindNotifier:
-		return nil
 	}
-	r := &report{}
-	r.unbuilt("", true, "kind "+string(d.Kind()))
-	return d.Locate(r.problems)
+	return nil
 }
 
 func (r *report) unbuilt(path string, asked bool, what string) {
@@ -55,18 +51,9 @@ func UnbuiltService(s *Service) Problems {
 // UnbuiltRollout is Unbuilt for a Rollout without a file.
 func UnbuiltRollout(p *Rollout) Problems {
 	r := &report{}
-	r.unbuilt("hooks", len(p.Hooks) > 0, "hooks")
-	r.unbuilt("progress_deadline", p.ProgressDeadline != 0, "progress_deadline")
-	r.unbuilt("concurrency", p.Concurrency == "queue" || p.Concurrency == "replace", "concurrency "+p.Concurrency)
-	r.unbuilt("abort.ramp", p.Abort.Ramp != 0, "abort.ramp")
 	r.unbuilt("smoke", len(p.Smoke) > 0, "smoke tests")
 	for _, rule := range p.Rules() {
 		r.unbuilt("", rule.Condition.Valued() || rule.Condition.Metric == analysis.SmokeTest, rule.Condition.String())
-	}
-	r.unbuilt("approval", p.Approval != "", "approval")
-	for i, stage := range p.Stages {
-		r.unbuilt(field(item("stages", i), "approval"), stage.Approval != "", "approval")
-		r.unbuilt(field(item("stages", i), "hooks"), len(stage.Hooks) > 0, "hooks")
 	}
 	return r.problems
 }

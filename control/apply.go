@@ -216,6 +216,9 @@ func (c *Controller) planDelete(cmd DeleteService, now time.Time) (plan, error) 
 	if r, ok := c.mirror.inForce(cmd.Name); ok {
 		return plan{}, &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("service %q cannot be deleted: rollout %s is in force (%s)", cmd.Name, r.ID, r.Phase), Hint: "abort it first"}
 	}
+	if waiting := c.mirror.queuedOf(cmd.Name); len(waiting) > 0 {
+		return plan{}, refuse(Conflict, "abort it first", "service %q cannot be deleted: rollout %s waits for it", cmd.Name, waiting[0].ID)
+	}
 	text := fmt.Sprintf("service %s deleted", cmd.Name)
 	return plan{write: true, reply: Reply{Name: cmd.Name, Text: text}, txn: store.Txn{
 		If: []store.Compare{store.ModRevision(store.ServiceKey(cmd.Name), doc.mod), store.ModRevision(store.StateKey(cmd.Name), state.mod)},

@@ -40,7 +40,8 @@ type StartRollout struct {
 	Actor string
 }
 
-// Act is a person's verb on a rollout: promote, pause, resume, abort, undo or retry.
+// Act is a person's verb on a rollout: promote, pause, resume, approve, abort,
+// undo or retry.
 type Act struct {
 	ID      string
 	Verb    string
@@ -48,6 +49,8 @@ type Act struct {
 	Reason  string // shown in the history
 	IfMatch int64  // ModRevision of the rollout; 0: any. Abort needs none.
 	Actor   string
+
+	instant bool // an abort that must not go in steps
 }
 
 // ApplyNotifier creates or replaces a notifier.

@@ -26,6 +26,9 @@ func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (
 	if sameWeights(state.value.Weights, cmd.Weights) {
 		return plan{reply: Reply{Name: cmd.Service, ID: state.value.Rollout, Text: fmt.Sprintf("%s has these weights already", cmd.Service)}}, nil
 	}
+	if err := c.unfrozen(cmd.Service, state.value.Weights, cmd.Weights, state.value.Stable, now); err != nil {
+		return plan{}, err
+	}
 	current, inForce := c.mirror.inForce(cmd.Service)
 	if inForce && current.Strategy != configs.StrategyManual {
 		return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),
@@ -57,8 +60,8 @@ func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (
 	return c.begin(after, state.value, doc.mod, cmd.Actor, now)
 }
 
-// planStart begins a planned rollout. It takes the place of weights by hand,
-// never of another plan.
+// planStart begins a planned rollout. It takes the place of weights by hand, and
+// of another plan if it says so.
 func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (plan, error) {
 	doc, state, err := c.service(cmd.Plan.Service)
 	if err != nil {
@@ -74,10 +77,14 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 		return plan{}, &Error{Kind: Invalid, Text: fmt.Sprintf("the plan does not fit service %q", cmd.Plan.Service), Problems: texts(problems)}
 	}
 	if current, ok := c.mirror.inForce(cmd.Plan.Service); ok {
-		if current.Strategy != configs.StrategyManual {
+		switch manual := current.Strategy == configs.StrategyManual; {
+		case manual, cmd.Plan.Concurrency == "replace":
+		case cmd.Plan.Concurrency == "queue":
+			return c.enqueue(cmd.Plan, doc, state, random, cmd.Actor, now)
+		default:
 			return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),
 				Text: fmt.Sprintf("service %q has rollout %s in force (%s)", cmd.Plan.Service, current.ID, current.Phase),
-				Hint: "wait for its end, or abort it first"}
+				Hint: "wait for its end, abort it first, or write concurrency: queue or replace"}
 		}
 		before := rollout.Pair{Rollout: current, Service: state.value}
 		return c.supersede(before, now, cmd.Actor, random, func(id string, cur rollout.Service) (rollout.Pair, error) {
@@ -128,6 +135,9 @@ func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random
 	p.txn.If = append(p.txn.If, store.ModRevision(store.RolloutKey(before.Rollout.ID), old.mod), store.Empty(store.CutsOf(before.Rollout.ID)))
 	p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(before.Rollout.ID), value), store.Delete(store.EvidenceKey(before.Rollout.ID)),
 		c.audit(AuditView{At: now, Actor: actor, Action: "rollout superseded", Object: "rollouts/" + before.Rollout.ID, Text: describe(ended.Rollout)}))
+	if err := c.unqueue(&p, after.Rollout, actor, now); err != nil {
+		return plan{}, err
+	}
 	p.txn.Then = append(p.txn.Then, c.told(change{before: before, after: ended, effects: effects, actor: actor, at: now})...)
 	return p, nil
 }
@@ -168,8 +178,6 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 		return plan{}, refuse(Stale, "read it again and repeat the change", "rollout %q is at revision %d, not %d", cmd.ID, mod, cmd.IfMatch)
 	}
 	switch cmd.Verb {
-	case "approve":
-		return plan{}, refuse(NotBuilt, "use promote", "not built yet: approvals")
 	case "retry":
 		if !slices.Contains(pair.Rollout.Allowed(), "retry") {
 			return plan{}, &Error{Kind: Conflict, Allowed: pair.Rollout.Allowed(), Text: fmt.Sprintf("rollout %s is %s and cannot be tried again", cmd.ID, pair.Rollout.Phase)}
@@ -183,7 +191,10 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 	}
 	ch := change{before: pair, actor: cmd.Actor, at: now}
 	var err error
-	ch.after, ch.effects, err = rollout.Step(pair, rollout.Command{At: now, Actor: cmd.Actor, Verb: cmd.Verb, Reason: cmd.Reason, Full: cmd.Full}, c.stageElapsed(cmd.ID))
+	ch.after, ch.effects, err = rollout.Step(pair, rollout.Command{
+		At: now, Actor: cmd.Actor, Verb: cmd.Verb, Reason: cmd.Reason, Full: cmd.Full, Freeze: c.frozen(pair.Rollout.Service, now),
+		Instant: cmd.instant || c.mirror.leader == "" || c.mirror.source == store.SourceDisk || !c.opts.Store.Status().Connected,
+	}, c.stageElapsed(cmd.ID))
 	if err != nil {
 		return plan{}, refusal(err)
 	}

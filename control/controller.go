@@ -17,6 +17,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/health"
+	"github.com/weirproxy/weir/control/hook"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
@@ -49,6 +50,10 @@ type Options struct {
 	// called where documents are applied, never on the Controller's goroutine.
 	// Nil: nothing.
 	CheckNotifier func(n *configs.Notifier) []string
+
+	// AskHook asks a gate or a check once. It is called in workers and must
+	// respect ctx. Nil: none is ever asked.
+	AskHook func(ctx context.Context, q rollout.AskHook, s rollout.State) hook.Reply
 
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
@@ -127,6 +132,9 @@ type Controller struct {
 	pruned    time.Time
 	auditSeq  uint64
 	postman   *postman
+	questions map[string]*question // by key; of the leader
+	asking    int                  // calls of hooks under way
+	frost     freezes
 }
 
 type waiter struct {
@@ -147,7 +155,7 @@ func New(o Options) *Controller {
 		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
-		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(),
+		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{},
 		outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })

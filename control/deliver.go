@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/store"
 )
@@ -102,12 +103,16 @@ func (c *Controller) send(queue string, e entry[notify.Entry], fence store.Compa
 
 // courier returns what delivers e, or why nothing ever will. Neither: not here.
 func (c *Controller) courier(e *notify.Entry) (deliver func(context.Context) error, why string) {
-	if e.Hook != nil {
-		return nil, "hooks are not called yet"
+	if e.Hook != nil && c.opts.Deliver != nil {
+		// A hook that is told is a webhook that only this plan knows of.
+		doc := configs.Notifier{Name: e.Hook.Name, Webhook: &configs.WebhookTarget{URL: e.Hook.URL, SecretFile: e.Hook.SecretFile}}
+		return func(ctx context.Context) error { return c.opts.Deliver(ctx, &doc, e) }, ""
 	}
 	name, _ := strings.CutPrefix(e.To, notify.ToNotifier(""))
 	n, ok := c.mirror.notifiers[name]
 	switch {
+	case e.Hook != nil:
+		return nil, ""
 	case !ok:
 		return nil, "the notifier was deleted"
 	case c.opts.Deliver == nil:

@@ -57,6 +57,10 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 			p.reply.Warnings = append(p.reply.Warnings,
 				"the traffic is back on stable here and that is on disk; the store did not take the change yet: "+err.Error())
 			return p.reply, nil
+		case err != nil && ramped(cmd):
+			// In steps it would need the store. The traffic does not wait for it.
+			cmd = atOnce(cmd)
+			continue
 		case err != nil:
 			return Reply{}, storeError(err)
 		case res.Committed:
@@ -72,6 +76,18 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 		}
 	}
 	return Reply{}, refuse(Conflict, "try again", "the state changed %d times while this was tried", maxAttempts)
+}
+
+// ramped reports whether a command is an abort that may go in steps.
+func ramped(cmd Command) bool {
+	act, ok := cmd.(Act)
+	return ok && (act.Verb == "abort" || act.Verb == "undo") && !act.instant
+}
+
+func atOnce(cmd Command) Command {
+	act := cmd.(Act)
+	act.instant = true
+	return act
 }
 
 // ask derives the plan on the Controller's goroutine.
@@ -122,6 +138,10 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planStart(cmd, random, now)
 	case Act:
 		return c.planAct(cmd, random, now)
+	case ApplyFreeze:
+		return c.planApplyFreeze(cmd, now)
+	case DeleteFreeze:
+		return planRemove(c, c.freezeDocuments(), cmd.Name, cmd.IfMatch, cmd.Actor, now)
 	}
 	panic(fmt.Sprintf("BUG: no command %T", cmd))
 }

@@ -31,6 +31,7 @@ func (c *Controller) look(now time.Time) {
 	fence, leading := c.opts.Store.Leader()
 	if leading != c.leading {
 		c.leading = leading
+		c.questions = map[string]*question{}
 		c.postman = newPostman() // what another leader did meanwhile is not known here
 		c.log.Info("leadership changed", zap.String("node", c.opts.Node), zap.Bool("leading", leading))
 	}
@@ -50,6 +51,8 @@ func (c *Controller) look(now time.Time) {
 	if leading {
 		c.prune(now, fence)
 		c.deliver(now, fence)
+		c.beginQueued(now, fence)
+		c.forgetQuestions(now)
 	}
 	c.ensureKeys(now)
 	c.announce(now)
@@ -66,7 +69,7 @@ func (c *Controller) look(now time.Time) {
 func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time.Duration, now time.Time, fence store.Compare) {
 	if !c.leading {
 		t.followLeader(c.mirror.evidence[t.id].value)
-	} else if t.ended.IsZero() && pair.Rollout.Phase != rollout.Paused {
+	} else if t.ended.IsZero() && (pair.Rollout.Phase != rollout.Paused || pair.Rollout.Ending != nil) {
 		t.elapsed += delta
 		t.stageElapsed += delta
 	}
@@ -147,6 +150,7 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 		return
 	}
 	c.carryOut(effects)
+	c.askHooks(effects, next.Rollout, now)
 	if !worth(pair, next, effects) {
 		return
 	}
@@ -178,8 +182,11 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 	if len(c.cuts[t.id]) > 0 {
 		return nil // the cut is on its way to etcd; nothing may overtake it
 	}
+	if answer := c.answered(t, now); answer != nil {
+		return answer
+	}
 	tick := rollout.Tick{
-		At: now, StableUp: c.versionUp(t.service, t.from),
+		At: now, Freeze: c.frozen(t.service, now), StableUp: c.versionUp(t.service, t.from),
 		CandidateUp: c.versionUp(t.service, r.To), Acked: c.acked(t.service, now),
 	}
 	if admits, spare, ok := r.Batch(); ok {

@@ -42,6 +42,7 @@ type mirror struct {
 
 	notifiers map[string]entry[configs.Notifier]
 	freezes   map[string]entry[configs.Freeze]
+	queued    map[string]bool                // rollouts that wait for another
 	outbox    map[string]entry[notify.Entry] // by the key below outbox/
 	queues    map[string][]string            // keys of what is still to be delivered, by queue, in order
 
@@ -86,6 +87,7 @@ func newMirror() *mirror {
 		freezes:   make(map[string]entry[configs.Freeze]),
 		outbox:    make(map[string]entry[notify.Entry]),
 		queues:    make(map[string][]string),
+		queued:    make(map[string]bool),
 	}
 }
 
@@ -177,6 +179,7 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		ch.served = true
 	case store.Rollouts:
 		err = put(m.rollouts, name, kv)
+		m.requeue(name)
 		m.newest = nil
 		ch.rollouts = append(ch.rollouts, name)
 		ch.served = true
@@ -273,6 +276,7 @@ func (m *mirror) drop(key string, ch *changes) {
 		ch.served = true
 	case store.Rollouts:
 		delete(m.rollouts, name)
+		m.requeue(name)
 		m.newest = nil
 		ch.rollouts = append(ch.rollouts, name)
 		ch.served = true

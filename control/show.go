@@ -45,6 +45,7 @@ func (c *Controller) show(now time.Time) {
 	}
 	v.Audit = c.mirror.newestAudit()
 	v.Notifiers = c.mirror.listNotifiers()
+	v.Freezes = c.showFreezes(now)
 	v.Outbox, v.OutboxSize = c.mirror.shownOutbox(), len(c.mirror.outbox)
 	c.view.Store(v)
 }

@@ -31,7 +31,11 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 	id, service := ch.after.Rollout.ID, ch.after.Service.Name
 	old := c.mirror.rollouts[id]
 	oldService := c.mirror.states[service]
-	txn.If = append(txn.If, store.ModRevision(store.RolloutKey(id), old.mod), store.ModRevision(store.StateKey(service), oldService.mod))
+	txn.If = append(txn.If, store.ModRevision(store.RolloutKey(id), old.mod))
+	apart := ch.before.Rollout.Phase == rollout.Queued && ch.after.Rollout.Phase.Final() // the service is another's
+	if !apart {
+		txn.If = append(txn.If, store.ModRevision(store.StateKey(service), oldService.mod))
+	}
 	if ch.fence != nil {
 		txn.If = append(txn.If, *ch.fence)
 	}
@@ -44,7 +48,10 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 	if err != nil {
 		return txn, err
 	}
-	txn.Then = append(txn.Then, store.Put(store.RolloutKey(id), value), store.Put(store.StateKey(service), state))
+	txn.Then = append(txn.Then, store.Put(store.RolloutKey(id), value))
+	if !apart {
+		txn.Then = append(txn.Then, store.Put(store.StateKey(service), state))
+	}
 	if ch.after.Rollout.Phase.Final() && !ch.before.Rollout.Phase.Final() {
 		txn.Then = append(txn.Then, store.Delete(store.EvidenceKey(id)))
 	}

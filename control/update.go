@@ -43,6 +43,9 @@ func (c *Controller) update(u store.Update, now time.Time) {
 		c.dropCuts()
 	}
 	c.stepCuts(ch.cuts, now)
+	if ch.told {
+		c.frost = freezes{}
+	}
 	c.unshown = c.unshown || ch.served || ch.audit || ch.told
 	if first || len(ch.rollouts) > 0 {
 		c.show(now) // who hears of it looks it up

@@ -23,6 +23,7 @@ type View struct {
 	Audit      []AuditView   // newest first, bounded
 
 	Notifiers []NotifierView // by name
+	Freezes   []FreezeView   // by name
 
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all.

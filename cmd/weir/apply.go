@@ -31,8 +31,8 @@ func (c *cli) newApplyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change services, and start rollouts, from documents",
-		Long: `apply puts every Service and Notifier document into weir's state and starts every Rollout
-document, in the order of the files. All documents are read first: if one has a
+		Long: `apply puts every Service, Notifier and Freeze document into weir's state and starts
+every Rollout document, in the order of the files. All documents are read first: if one has a
 problem, nothing is applied. It stops at the first document that is refused and
 says which were applied and which were not.
 
@@ -109,13 +109,10 @@ func (c *cli) applicable(files []string) ([]configs.Document, error) {
 }
 
 func whyNotApplied(kind configs.Kind) string {
-	switch kind {
-	case configs.KindService, configs.KindRollout, configs.KindNotifier:
-		return ""
-	case configs.KindNode:
+	if kind == configs.KindNode {
 		return "a node reads it when it starts: weir serve -c FILE"
 	}
-	return "not built yet"
+	return ""
 }
 
 func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (*api.Result, error) {
@@ -130,9 +127,12 @@ func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (
 		query.Set("dry_run", "true")
 	}
 	path, body := "", any(nil)
-	if d.Notifier != nil {
+	switch {
+	case d.Notifier != nil:
 		path, body = notifierPath(d.Notifier.Name), d.Notifier
-	} else {
+	case d.Freeze != nil:
+		path, body = freezePath(d.Freeze.Name), d.Freeze
+	default:
 		path, body = servicePath(d.Service.Name), d.Service
 		if f.resetWeights {
 			query.Set("reset_weights", "true")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -10,14 +9,14 @@ import (
 func (c *cli) newDeleteCommand() *cobra.Command {
 	var ifMatch string
 	cmd := &cobra.Command{
-		Use:   "delete service|notifier NAME",
-		Short: "Delete a service or a notifier",
+		Use:   "delete service|notifier|freeze NAME",
+		Short: "Delete a service, a notifier or a freeze",
 		Long: `delete removes a service: its routes answer 404 from then on. It is refused
 while a rollout of the service is in force. A notifier that is deleted hears
-nothing more, not even of what happened before.`,
+nothing more, not even of what happened before. A freeze that is deleted ends.`,
 		Example:   `  weir delete service shop`,
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{"service", "notifier"},
+		ValidArgs: []string{"service", "notifier", "freeze"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
@@ -26,14 +25,14 @@ nothing more, not even of what happened before.`,
 			path := servicePath(args[1])
 			switch kind {
 			case "services":
+			case "freezes":
+				path = freezePath(args[1])
 			case "notifiers":
 				path = notifierPath(args[1])
 			case "rollouts":
 				return usagef("a rollout cannot be deleted; end it with `weir rollout abort %s`", args[1])
 			case "nodes":
 				return usagef("a node cannot be deleted; it leaves when its process ends")
-			default:
-				return fmt.Errorf("not built yet: %s", kind)
 			}
 			client, err := c.client()
 			if err != nil {

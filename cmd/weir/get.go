@@ -15,8 +15,8 @@ import (
 
 func (c *cli) newGetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "get services|rollouts|nodes|notifiers [NAME]",
-		Short: "Show services, rollouts, nodes or notifiers",
+		Use:   "get services|rollouts|nodes|notifiers|freezes [NAME]",
+		Short: "Show services, rollouts, nodes, notifiers or freezes",
 		Long: `get shows what there is, or one of it in detail. -o json is what the API
 answers; its names are stable.`,
 		Example: `  weir get services
@@ -64,14 +64,14 @@ func (c *cli) get(ctx context.Context, client *client, kind, name string) error 
 		return c.listRollouts(ctx, client, "")
 	case kind == "rollouts":
 		return c.rolloutStatus(ctx, client, name)
+	case kind == "freezes":
+		return c.getFreezes(ctx, client, name)
 	case kind == "notifiers" && name == "":
 		return c.getNotifiers(ctx, client)
 	case kind == "notifiers":
 		return c.getNotifier(ctx, client, name)
-	case kind == "nodes":
-		return c.getNodes(ctx, client, name)
 	}
-	return fmt.Errorf("not built yet: %s", kind)
+	return c.getNodes(ctx, client, name)
 }
 
 func (c *cli) getServices(ctx context.Context, client *client) error {

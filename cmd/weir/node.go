@@ -22,6 +22,7 @@ import (
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/compile"
+	"github.com/weirproxy/weir/control/hook"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy"
@@ -39,6 +40,7 @@ type node struct {
 	endpoints  *upstream.Registry
 	store      *store.Store
 	sender     *notify.Sender
+	hooks      *hook.Caller
 	controller *control.Controller
 	server     *proxy.Server
 	handler    *proxy.Handler
@@ -108,10 +110,11 @@ func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *nod
 	n.sender = notify.NewSender(notify.SenderOptions{
 		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets,
 	})
+	n.hooks = hook.New(hook.Options{Node: config.Name, Secrets: config.Secrets})
 	n.controller = control.New(control.Options{
 		Node: config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
 		Endpoints: n.endpoints, Recorders: stats.NewRegistry(), Store: n.store, Log: log,
-		Deliver: n.sender.Send, CheckNotifier: n.sender.Check,
+		Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
 	})
 	return n, nil
 }
@@ -159,6 +162,9 @@ func (n *node) close() {
 	}
 	if n.sender != nil {
 		n.sender.Close()
+	}
+	if n.hooks != nil {
+		n.hooks.Close()
 	}
 	if n.endpoints != nil {
 		n.endpoints.Close()

@@ -34,8 +34,10 @@ func (n *node) apply(ctx context.Context) error {
 				err = n.create(ctx, *d.Service)
 			case configs.KindNotifier:
 				err = n.createNotifier(ctx, *d.Notifier)
+			case configs.KindFreeze:
+				err = n.createFreeze(ctx, *d.Freeze)
 			default:
-				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services and notifiers are created at start", file, d.Kind())
+				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services, notifiers and freezes are created at start", file, d.Kind())
 			}
 			if err != nil {
 				return fmt.Errorf("cannot apply %q at start: %w", file, err)
@@ -77,6 +79,21 @@ func (n *node) createNotifier(ctx context.Context, doc configs.Notifier) error {
 		n.log.Warn("notifier cannot work yet", zap.String("notifier", doc.Name), zap.String("reason", warning))
 	}
 	return n.createNew(ctx, control.ApplyNotifier{Document: doc, IfMatch: -1, Actor: "node file"})
+}
+
+func (n *node) createFreeze(ctx context.Context, doc configs.Freeze) error {
+	if there, ok := n.controller.View().Freeze(doc.Name); ok {
+		if !reflect.DeepEqual(there.Document, doc) {
+			n.log.Warn("freeze in the state differs from the file, and stays", zap.String("freeze", doc.Name),
+				zap.String("hint", "weir apply -f FILE changes it"))
+		}
+		return nil
+	}
+	if n.controller.View().Store.Source == "disk" {
+		n.log.Warn("freeze not created: etcd cannot be reached", zap.String("freeze", doc.Name))
+		return nil
+	}
+	return n.createNew(ctx, control.ApplyFreeze{Document: doc, IfMatch: -1, Actor: "node file"})
 }
 
 // createNew carries out a command that is refused as stale if the object exists.

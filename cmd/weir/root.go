@@ -113,6 +113,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newGetCommand(),
 		c.newDeleteCommand(),
 		c.newWeightsCommand(),
+		c.newFreezeCommand(),
 		c.newRolloutCommand(),
 		c.newNotifyCommand(),
 		c.newReplayCommand(),

@@ -71,7 +71,8 @@ func New(o Options) http.Handler {
 	a.registerCounts()
 	a.registerFleet()
 	a.registerNotifiers()
-	a.registerLater()
+	a.registerFreezes()
+	a.registerOutbox()
 	a.registerEvents()
 	a.registerProcess()
 

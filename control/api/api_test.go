@@ -191,16 +191,6 @@ func TestAPI_AFaultIs500(t *testing.T) {
 	b.wantProblem(500, b.do("DELETE", "/v1/services/shop", ""), "unexpected EOF")
 }
 
-func TestAPI_LaterWorkIs501(t *testing.T) {
-	b := newBench(t)
-	for _, kind := range []string{"freezes"} {
-		b.wantProblem(501, b.do("GET", "/v1/"+kind, ""), "not built yet: "+kind)
-		for _, method := range []string{"GET", "PUT", "DELETE"} {
-			b.wantProblem(501, b.do(method, "/v1/"+kind+"/x", "{}"), "not built yet: "+kind)
-		}
-	}
-}
-
 func TestAPI_ProcessRoutes(t *testing.T) {
 	ready := io.ErrClosedPipe
 	var now = error(ready)

@@ -22,7 +22,7 @@ func verbs() []verb {
 		{"promote", "Go to the next stage now", "From the last stage the candidate becomes stable; with `full` it does so from any."},
 		{"pause", "Hold the weights", "Stage time stands still; the judge goes on and still puts a bad candidate's traffic back."},
 		{"resume", "Go on after a pause", "Stage time goes on from where it stood."},
-		{"approve", "Open a gate that waits for approval", "Not built yet: answers 501."},
+		{"approve", "Agree to what waits for approval", "Taken only while the rollout waits for it. With `approvers`, that many different people must."},
 		{"abort", "Put all traffic back on stable", "Works in every phase that is not final, in one step."},
 		{"undo", "Return to the version that was stable before", "One swap, as long as that version is kept. An unfinished rollout is aborted."},
 		{"retry", "Start the same plan again", "Makes a new rollout, whose id is in the answer."},
@@ -37,7 +37,7 @@ func (a *API) registerRollouts() {
 	register(a, route{
 		method: http.MethodPost, path: "/v1/rollouts", role: Operator, id: "start-rollout", tag: "rollouts", status: http.StatusCreated,
 		summary: "Start a rollout",
-		description: "Takes a Rollout document as JSON or YAML. Only one planned rollout of a service is in force: a second is refused (409). " +
+		description: "Takes a Rollout document as JSON or YAML. Only one planned rollout of a service is in force: a second is refused (409), waits or takes its place, as its `concurrency` says. " +
 			"`version` brings a new version along.",
 		body: a.documentBody("Rollout", configs.Rollout{}),
 	}, a.startRollout)

@@ -130,6 +130,10 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return control.Reply{}, c.Fault
 	}
 	switch cmd := cmd.(type) {
+	case control.ApplyFreeze:
+		return c.applyFreeze(cmd)
+	case control.DeleteFreeze:
+		return c.deleteFreeze(cmd)
 	case control.ApplyNotifier:
 		return c.applyNotifier(cmd)
 	case control.DeleteNotifier:
