@@ -212,7 +212,8 @@ func TestRecord_AnswerOpenForAMinuteCountsAsGood(t *testing.T) {
 	x.dispatchedAt = h.Now() - int64(2*openAnswer)
 	x.token = recorder.Begin(0, stats.Split, x.dispatchedAt, -1)
 	x.status = 200
-	x.headAt = h.Now() - int64(openAnswer) + int64(time.Second)
+	x.now = h.Now()
+	x.headAt = x.now - int64(openAnswer) + int64(time.Second)
 	x.recordOpen()
 	if x.ended {
 		t.Error("ended before its time")

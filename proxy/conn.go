@@ -37,12 +37,15 @@ type clientConn struct {
 	server *Server
 	active atomic.Bool // a request is being received or served
 	closed atomic.Bool
+	killed atomic.Bool // what is read from now on is no request
 
 	raw     syscall.RawConn       // nil: waiting for a request holds a buffer
 	tryRead func(fd uintptr) bool // one read of await, bound once
 	tryPut  func(fd uintptr)      // one write of send, bound once
 	result  error                 // of tryRead and tryPut
 	answer  []byte                // what tryPut has not written yet
+	idle    time.Duration         // what await was given
+	doneAt  int64                 // when the last answer was sent, if that was just now; else 0
 	buf     *buffer               // nil: nothing is buffered
 	r, w    int                   // buf.b[r:w] was received and not yet used
 	base    int                   // end of the head; what is before it stays
@@ -90,50 +93,6 @@ func (c *clientConn) bind() {
 	if raw, err := sc.SyscallConn(); err == nil {
 		c.raw, c.tryRead, c.tryPut = raw, c.readNow, c.putNow
 	}
-}
-
-// parkAfter is how long a connection waits for its next request in a goroutine.
-const parkAfter = time.Second
-
-// await waits until bytes of the next request are buffered. It holds no buffer
-// meanwhile. A timeout says that they did not come within the time idle.
-func (c *clientConn) await(idle time.Duration) error {
-	if c.r < c.w {
-		c.w, c.r = copy(c.buf.b, c.buf.b[c.r:c.w]), 0
-		return nil
-	}
-	c.giveBack()
-	c.active.Store(false)
-	// Moving the deadline at each request costs more than the precision is worth.
-	if want := c.server.handler.Now() + int64(idle); c.readBy < want || c.readBy > want+int64(idle)/4 {
-		if err := c.setReadDeadline(want + int64(idle)/8); err != nil {
-			return err
-		}
-	}
-	if c.raw == nil {
-		return c.fill()
-	}
-	if err := c.raw.Read(c.tryRead); err != nil {
-		return err
-	}
-	return c.result
-}
-
-// readNow is one read of await. It reports false if nothing is there, and then
-// leaves no buffer behind.
-func (c *clientConn) readNow(fd uintptr) bool {
-	c.take()
-	// Before the read, so that whoever finds nothing to read and no activity
-	// knows that no request is under way.
-	c.active.Store(true)
-	n, again, err := socket.Read(fd, c.buf.b)
-	if again {
-		c.active.Store(false)
-		c.giveBack()
-		return false
-	}
-	c.w, c.result = n, err
-	return true
 }
 
 func (c *clientConn) take() {
@@ -302,7 +261,13 @@ func (c *clientConn) Close() error {
 // goroutine finds out at its next read or write and calls Close.
 func (c *clientConn) kill() {
 	parked := c.server.parker.take(c)
-	_ = underTLS(c.Conn).Close()
+	c.killed.Store(true)
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		// Close would wait for the request that is served within a read.
+		_, _ = tcp.CloseRead(), tcp.CloseWrite()
+	} else {
+		_ = underTLS(c.Conn).Close()
+	}
 	if parked {
 		// It has no goroutine that could find out.
 		go c.server.serveConn(c)

@@ -8,8 +8,10 @@ const paced = 4 << 10
 
 // send writes to the client. One write may block for as long as a body may be
 // silent, and all of an answer's together no longer than the minimum rate allows.
-func (c *clientConn) send(p []byte) error {
-	now := c.server.handler.Now()
+func (c *clientConn) send(p []byte) error { return c.sendAt(p, c.server.handler.Now()) }
+
+// sendAt is send for those who know what time it is.
+func (c *clientConn) sendAt(p []byte, now int64) error {
 	idle := int64(c.server.options.BodyTimeout)
 	deadline := now + idle
 	if len(p) >= paced {

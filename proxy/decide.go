@@ -46,10 +46,10 @@ type decided struct {
 
 	route   *route.Route
 	service *route.Service
-	bucket  int32     // of the sticky key; -1: none
-	issue   bool      // a cookie with the bucket goes with the answer, unless that is shared
-	wall    time.Time // zero until it was needed
+	bucket  int32 // of the sticky key; -1: none
+	issue   bool  // a cookie with the bucket goes with the answer, unless that is shared
 
+	now       int64 // the time after the last wait; what came since was computing
 	startedAt int64
 	firstAt   int64 // of the first dispatch, from which the timeout runs; 0: not yet
 
@@ -73,7 +73,8 @@ type attempt struct {
 
 // start begins a new request.
 func (d *decision) start() {
-	d.decided = decided{startedAt: d.h.Now(), bucket: -1}
+	now := d.h.Now()
+	d.decided = decided{now: now, startedAt: now, bucket: -1}
 	d.sentAt.Store(0)
 }
 
@@ -149,9 +150,8 @@ func (d *decision) drawBucket() int {
 	var key []byte
 	switch s.By {
 	case route.Cookie:
-		d.wall = time.Now()
 		if value := d.cookie(s.Name); value != nil {
-			if bucket, ok := s.CheckCookie(value, d.wall.Unix()); ok {
+			if bucket, ok := s.CheckCookie(value, d.h.unix(d.now)); ok {
 				d.bucket = int32(bucket)
 				return bucket
 			}
@@ -164,10 +164,7 @@ func (d *decision) drawBucket() int {
 	if len(key) > 0 {
 		bucket = s.BucketOf(key)
 	} else {
-		if d.wall.IsZero() {
-			d.wall = time.Now()
-		}
-		bucket = s.Anonymous(d.client, d.userAgent, d.wall.Unix()/60)
+		bucket = s.Anonymous(d.client, d.userAgent, d.h.unix(d.now)/60)
 	}
 	d.bucket = int32(bucket)
 	return bucket
@@ -225,7 +222,8 @@ func (d *decision) standIn() *route.Version {
 // endpoint, in the present tick.
 func (d *decision) dispatch() {
 	d.endpoint.Begin()
-	d.dispatchedAt = d.h.Now()
+	d.now = d.h.Now()
+	d.dispatchedAt = d.now
 	if d.firstAt == 0 {
 		d.firstAt = d.dispatchedAt
 	}
@@ -238,9 +236,9 @@ func (d *decision) exhausted() {
 	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.h.Now(), d.bucket)
 }
 
-// sent notes that the last byte of the request went to the endpoint. Latency
-// is measured from here.
-func (d *decision) sent() { d.sentAt.Store(d.h.Now()) }
+// sent notes that the last byte of the request went to the endpoint at the time
+// at. Latency is measured from there.
+func (d *decision) sent(at int64) { d.sentAt.Store(at) }
 
 // headed records the final response head, which arrived at the time at.
 func (d *decision) headed(at int64, status int) {
@@ -249,7 +247,7 @@ func (d *decision) headed(at int64, status int) {
 	}
 	d.headAt = at
 	from := d.dispatchedAt
-	if sent := d.sentAt.Load(); sent != 0 {
+	if sent := d.sentAt.Load(); sent != 0 && sent <= at {
 		from = sent
 	}
 	bad := d.service.ErrorStatus.Has(status)
@@ -279,7 +277,8 @@ func (d *decision) record(o stats.Outcome) {
 	if d.headAt == 0 && d.reason.Gateway() {
 		d.credit(true)
 	}
-	d.version.Recorder.End(&d.token, d.h.Now(), o)
+	d.now = d.h.Now()
+	d.version.Recorder.End(&d.token, d.now, o)
 }
 
 // release ends the request. An outcome that nobody recorded is that of a

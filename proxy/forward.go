@@ -186,6 +186,7 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 		}
 		reason, silent := x.readHead()
 		if !x.up.Stale() {
+			x.unsent = x.up.Unsent()
 			return reason, x.isStale(reason, silent, again)
 		}
 		x.up.Close() // nothing was sent; each one that is stale leaves the pool
@@ -196,7 +197,7 @@ func (x *exchange) try(again bool) (reason stats.Reason, stale bool) {
 	case x.left || isTimeout(err):
 		return stats.Timeout, false
 	case err == nil && x.read:
-		x.sent()
+		x.sent(x.now)
 	case err == nil:
 		x.startUpload()
 	}
@@ -227,8 +228,11 @@ func (x *exchange) connect() stats.Reason {
 		if err != nil {
 			return x.noConnection(err)
 		}
+		if !up.Reused {
+			x.now = x.h.Now() // connecting takes its time
+		}
 		if x.asks = x.read && up.Ask(x.out); x.asks {
-			x.sent()
+			x.sent(x.now)
 		}
 		if x.asks || !up.Reused || up.Alive() {
 			x.up = up

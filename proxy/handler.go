@@ -23,6 +23,9 @@ type Handler struct {
 	log     *zap.Logger
 	base    time.Time
 
+	unixAt  atomic.Int64 // when unixNow was looked at
+	unixNow atomic.Int64
+
 	draining   atomic.Bool
 	panics     atomic.Uint64
 	retries    atomic.Uint64
@@ -38,6 +41,7 @@ type Handler struct {
 // request. A nil table answers 503.
 func NewHandler(tables *atomic.Pointer[route.Table], opts Options, log *zap.Logger) *Handler {
 	h := &Handler{tables: tables, options: opts.withDefaults(), log: log, base: time.Now()}
+	h.unixAt.Store(-2 * unixEvery)
 	h.exchanges.New = func() any { return newExchange(h) }
 	h.bridges = newBridges()
 	h.copies.init(h)
@@ -47,6 +51,20 @@ func NewHandler(tables *atomic.Pointer[route.Table], opts Options, log *zap.Logg
 
 // Now is the time in nanoseconds since the monotonic base of all recorders.
 func (h *Handler) Now() int64 { return int64(time.Since(h.base)) }
+
+// unixEvery is how often the wall clock is looked at: what wants it here counts
+// in seconds and minutes.
+const unixEvery = int64(200 * time.Millisecond)
+
+// unix is the wall time at now in seconds since 1970, late by at most unixEvery.
+func (h *Handler) unix(now int64) int64 {
+	if now-h.unixAt.Load() > unixEvery {
+		// Before the time that it is for, so that nobody takes an older one for it.
+		h.unixNow.Store(time.Now().Unix())
+		h.unixAt.Store(now)
+	}
+	return h.unixNow.Load()
+}
 
 // Rejections calls f with the number of requests refused for each reason,
 // before a version was chosen for them.

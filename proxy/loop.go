@@ -55,10 +55,22 @@ func (s *Server) awaitNext(c *clientConn) error {
 // serve is one request. It reports whether the connection may carry another. A
 // panic costs this request alone.
 func (h *Handler) serve(c *clientConn, head []byte) (again bool) {
+	_, again = h.serveIf(c, head, nil)
+	return again
+}
+
+// serveIf is serve for requests that may be served; nil: all. Of others it leaves
+// no trace, and served is false.
+func (h *Handler) serveIf(c *clientConn, head []byte, may func(*exchange, Rejection) bool) (served, again bool) {
 	x := h.exchanges.Get().(*exchange)
 	x.begin(c)
-	defer h.finish(x, &again)
+	served = true
+	defer h.finish(x, &served, &again)
 	r := x.head.parseHead(head)
+	if may != nil && !may(x, r) {
+		served = false
+		return
+	}
 	x.close = x.head.close || h.draining.Load()
 	if r != Accepted {
 		x.reject(r)
@@ -70,14 +82,18 @@ func (h *Handler) serve(c *clientConn, head []byte) (again bool) {
 }
 
 // finish ends the exchange on every path, once.
-func (h *Handler) finish(x *exchange, again *bool) {
+func (h *Handler) finish(x *exchange, served, again *bool) {
 	if p := recover(); p != nil {
 		h.panics.Add(1)
 		h.log.Error("a request ended in a panic", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		x.panicked()
 	}
-	*again = !x.close && !x.broken
-	x.end()
+	if *served {
+		*again = !x.close && !x.broken
+		x.end()
+	} else {
+		x.perRequest, x.decided = perRequest{}, decided{}
+	}
 	h.exchanges.Put(x)
 }
 

@@ -15,7 +15,7 @@ const openAnswer = 60 * time.Second
 
 // respond passes the answer on, whose head is in x.resp.
 func (x *exchange) respond() {
-	at := x.h.Now()
+	at := x.now
 	if x.upload != nil && !x.upload.headArrived() {
 		x.close = true // an early answer: what the client still sends is no request
 	}
@@ -38,7 +38,7 @@ func (x *exchange) appendAnswerHead() {
 	in, shared := x.appendEditedHead(x.in[:0])
 	if x.issue && !shared {
 		in = append(in, "Set-Cookie: "...)
-		in = x.service.Sticky.AppendCookie(in, int(x.bucket), x.wall.Unix(), x.encrypted())
+		in = x.service.Sticky.AppendCookie(in, int(x.bucket), x.h.unix(x.now), x.encrypted())
 		in = append(in, crlf...)
 	}
 	switch {
@@ -72,8 +72,9 @@ func (x *exchange) sendSmall(n int) {
 	}
 	x.releaseUpstream()
 	x.bytes = int64(n)
-	if x.flush() {
+	if x.flush(x.now) {
 		x.record(x.outcome(nil))
+		x.conn.doneAt = x.now
 	}
 }
 
@@ -82,7 +83,7 @@ func (x *exchange) stream() {
 	var chunks chunkReader
 	left := x.resp.length
 	for done := false; !done; {
-		if len(x.in) > 0 && x.up.Reader.Buffered() == 0 && !x.flush() {
+		if len(x.in) > 0 && x.up.Reader.Buffered() == 0 && !x.flush(x.h.Now()) {
 			return
 		}
 		b, err := x.fill()
@@ -111,7 +112,7 @@ func (x *exchange) stream() {
 		if done && x.resp.length < 0 && !x.bare {
 			x.in = appendLastChunk(x.in, chunks.trailers)
 		}
-		if len(x.in) > 0 && !x.flush() {
+		if len(x.in) > 0 && !x.flush(x.h.Now()) {
 			return
 		}
 	}
@@ -145,10 +146,11 @@ func (x *exchange) appendBody(b []byte) {
 	x.in = append(append(x.in, b...), crlf...)
 }
 
-// flush sends what is in x.in. It reports false when the client went away.
-func (x *exchange) flush() bool {
+// flush sends what is in x.in at the time now. It reports false when the client
+// went away.
+func (x *exchange) flush(now int64) bool {
 	x.started = true
-	err := x.conn.send(x.in)
+	err := x.conn.sendAt(x.in, now)
 	x.in = x.in[:0]
 	if err != nil {
 		x.leave()
@@ -162,6 +164,7 @@ func (x *exchange) flush() bool {
 func (x *exchange) fill() ([]byte, error) {
 	br := x.up.Reader
 	if br.Buffered() == 0 {
+		x.now = x.h.Now() // the client may have been slow to take the last piece
 		if err := x.wait(0); err != nil {
 			return nil, err
 		}
@@ -171,7 +174,7 @@ func (x *exchange) fill() ([]byte, error) {
 
 // recordOpen ends the outcome of an answer that has been open for openAnswer.
 func (x *exchange) recordOpen() {
-	if x.headAt != 0 && !x.ended && time.Duration(x.h.Now()-x.headAt) >= openAnswer {
+	if x.headAt != 0 && !x.ended && time.Duration(x.now-x.headAt) >= openAnswer {
 		x.record(stats.Outcome{Status: x.status})
 	}
 }

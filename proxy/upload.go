@@ -111,7 +111,7 @@ func (x *exchange) uploaded(u *upload, up net.Conn) {
 	if u.headSeen {
 		return
 	}
-	x.sent()
+	x.sent(x.h.Now())
 	_ = up.SetReadDeadline(x.h.at(look(x.h.Now(), x.deadline(0))))
 }
 

@@ -33,20 +33,18 @@ func (x *exchange) deadline(silentSince int64) int64 {
 	return end
 }
 
-// wait blocks until more than n bytes of the answer are buffered.
+// wait blocks until more than n bytes of the answer are buffered. x.now is the
+// time when it begins, and then when it ends.
 func (x *exchange) wait(n int) error {
-	since := x.h.Now()
-	for now := since; ; now = x.h.Now() {
-		deadline, err := x.arm(now, since)
+	for since := x.now; ; {
+		deadline, err := x.arm(x.now, since)
 		if err != nil {
 			return err
 		}
 		_, err = x.up.Reader.Peek(n + 1)
+		x.now = x.h.Now()
 		x.recordOpen()
-		if err == nil || !isTimeout(err) {
-			return err
-		}
-		if deadline != 0 && x.h.Now() >= deadline {
+		if err == nil || !isTimeout(err) || deadline != 0 && x.now >= deadline {
 			return err
 		}
 		if x.conn.gone() {
@@ -56,17 +54,18 @@ func (x *exchange) wait(n int) error {
 	}
 }
 
-// write sends all to the endpoint, within the service's timeout.
+// write sends all to the endpoint, within the service's timeout. It moves x.now
+// as wait does.
 func (x *exchange) write(all []byte) error {
-	p := all
-	for now := x.h.Now(); ; now = x.h.Now() {
-		deadline, err := x.arm(now, now)
+	for p := all; ; {
+		deadline, err := x.arm(x.now, x.now)
 		if err != nil {
 			return err
 		}
 		n, err := x.up.Write(p)
+		x.now = x.h.Now()
 		x.unsent = err != nil && n == 0 && len(p) == len(all)
-		if err == nil || !isTimeout(err) || deadline != 0 && x.h.Now() >= deadline {
+		if err == nil || !isTimeout(err) || deadline != 0 && x.now >= deadline {
 			return err
 		}
 		if x.conn.gone() {

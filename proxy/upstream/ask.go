@@ -20,7 +20,7 @@ func (c *Conn) Ask(p []byte) bool {
 	if c.raw == nil || len(p) == 0 || len(p) > socket.Small {
 		return false
 	}
-	c.ask, c.fresh, c.stale = p, true, false
+	c.ask, c.fresh, c.stale, c.unsent = p, true, false, false
 	return true
 }
 
@@ -28,6 +28,9 @@ func (c *Conn) Ask(p []byte) bool {
 // ended the connection, or sent bytes that nobody asked for. Not one byte of the
 // request was sent, and the connection must be closed.
 func (c *Conn) Stale() bool { return c.stale }
+
+// Unsent reports whether not one byte of what Ask was given could be written.
+func (c *Conn) Unsent() bool { return c.unsent }
 
 // Read reads what the endpoint sent, waiting for it until the read deadline.
 // What Ask was given goes out first, within the write deadline. After an error
@@ -61,24 +64,25 @@ func (c *Conn) Read(p []byte) (int, error) {
 // tryRead writes what is to be written, or else reads. It reports false to be
 // called again when something has come.
 func (c *Conn) tryRead(fd uintptr) (done bool) {
-	var unsent error
+	var failed error
 	if len(c.ask) > 0 {
 		if c.fresh && c.Reused && !socket.Quiet(fd) {
 			c.ask, c.stale, c.err = nil, true, errStale
 			return true
 		}
 		var n int
-		n, unsent = socket.Write(fd, c.ask)
+		n, failed = socket.Write(fd, c.ask)
+		fresh := c.fresh
 		c.ask, c.fresh = c.ask[n:], false
-		if unsent == nil {
+		if failed == nil {
 			return len(c.ask) > 0
 		}
-		c.ask = nil // there may be an answer all the same
+		c.ask, c.unsent = nil, fresh && n == 0 // there may be an answer all the same
 	}
 	n, again, err := socket.Read(fd, c.in)
 	c.n, c.err = n, err
-	if again && unsent != nil {
-		c.err = unsent
+	if again && failed != nil {
+		c.err = failed
 		return true
 	}
 	return !again

@@ -32,13 +32,14 @@ type Conn struct {
 	try  func(fd uintptr) bool
 
 	// What the callbacks get and what they find.
-	quiet bool
-	in    []byte // room for what is read
-	n     int    // read
-	err   error  // of the read, or of the write before it
-	ask   []byte // of the request that Ask was given, what is not written yet
-	fresh bool   // nothing of it is
-	stale bool
+	quiet  bool
+	in     []byte // room for what is read
+	n      int    // read
+	err    error  // of the read, or of the write before it
+	ask    []byte // of the request that Ask was given, what is not written yet
+	fresh  bool   // nothing of it is
+	stale  bool
+	unsent bool
 }
 
 func newConn(nc net.Conn) *Conn {
