@@ -36,7 +36,12 @@ func (c *cli) client() (*client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usagef("cannot use --control %q; write an address such as %s", c.control, defaultControl)
 	}
-	return &client{base: strings.TrimSuffix(c.control, "/"), token: c.token, http: &http.Client{Timeout: callTimeout}}, nil
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true // a command asks once or twice, and then ends
+	if transport.TLSClientConfig, err = c.files.config(); err != nil {
+		return nil, err
+	}
+	return &client{base: strings.TrimSuffix(c.control, "/"), token: c.token, http: &http.Client{Timeout: callTimeout, Transport: transport}}, nil
 }
 
 // unreachableError is a control API that did not answer.

@@ -28,6 +28,7 @@ type cli struct {
 
 	control string
 	token   string
+	files   clientFiles
 	output  string
 
 	running bool // arguments and flags were understood, a subcommand runs
@@ -99,6 +100,9 @@ the traffic back by itself when a version is proven worse.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.control, "control", envOr("WEIR_CONTROL", defaultControl), "address of the control API; also WEIR_CONTROL")
 	flags.StringVar(&c.token, "token", "", "token of the control API; better in WEIR_TOKEN, where other users of the machine do not see it")
+	flags.StringVar(&c.files.ca, "ca", envOr("WEIR_CA", ""), "PEM file of the authorities that the control API's certificate is checked with; also WEIR_CA (default the system's)")
+	flags.StringVar(&c.files.cert, "cert", envOr("WEIR_CERT", ""), "PEM file of a client certificate to show in place of a token; also WEIR_CERT")
+	flags.StringVar(&c.files.key, "key", envOr("WEIR_KEY", ""), "PEM file of its private key; also WEIR_KEY")
 	flags.StringVarP(&c.output, "output", "o", "table", "table, json or yaml; json is stable for scripts")
 	root.AddCommand(c.subcommands()...)
 	return root

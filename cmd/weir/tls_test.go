@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -32,7 +33,7 @@ func selfSigned(t *testing.T, dir string) *x509.CertPool {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, Subject: pkix.Name{CommonName: "edge"},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -99,6 +100,51 @@ func TestServe_ClientsAndOperatorsCanComeByTLS(t *testing.T) {
 	f("https://"+n.control.Addr().String()+"/healthz", 200, 1)
 	f("https://"+n.listeners[0].Addr().String()+"/", 404, 2)
 	transport.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServe_OperatorsAreKnownByTheirCertificates(t *testing.T) {
+	leavesNothing(t)
+	dir := t.TempDir()
+	selfSigned(t, dir)
+	file := filepath.Join(dir, "node.yaml")
+	node := strings.Replace(tlsNode, "tls: {cert: edge.crt, key: edge.key}}\ndrain", "tokens: tokens.yaml, tls: {cert: edge.crt, key: edge.key, client_ca: edge.crt}}\ndrain", 1)
+	tokens := "tokens: [{name: edge, role: viewer, certificate: edge}]"
+	for name, text := range map[string]string{"node.yaml": node, "tokens.yaml": tokens} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := configs.ReadNode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n, err := newNode(ctx, config, zap.NewNop(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- n.run(ctx) }()
+	f := func(code int, want string, args ...string) {
+		t.Helper()
+		args = append(args, "--control", "https://"+n.control.Addr().String())
+		got, out, errOut := weir(t.Context(), args...)
+		if got != code || !strings.Contains(out+errOut, want) {
+			t.Errorf("%q: got %d, %s%s", args, got, out, errOut)
+		}
+	}
+
+	crt, key := filepath.Join(dir, "edge.crt"), filepath.Join(dir, "edge.key")
+	f(exitDone, "one", "get", "nodes", "--ca", crt, "--cert", crt, "--key", key)
+	f(exitFailed, "edge has the role viewer", "delete", "service", "shop", "--ca", crt, "--cert", crt, "--key", key)
+	f(exitFailed, "this needs a token", "get", "nodes", "--ca", crt)
+	f(exitUnreachable, "certificate", "get", "nodes")
+	f(exitUsage, "--cert and --key belong together", "get", "nodes", "--cert", crt)
+	f(exitUsage, "no certificate in PEM", "get", "nodes", "--ca", key)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
