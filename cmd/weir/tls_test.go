@@ -123,7 +123,7 @@ func TestServe_OperatorsAreKnownByTheirCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	n, err := newNode(ctx, config, zap.NewNop(), nil)
+	n, err := newNode(ctx, config, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
