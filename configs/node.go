@@ -130,8 +130,21 @@ type Embedded struct {
 
 // Etcd is a cluster outside this process.
 type Etcd struct {
+	// Endpoints are client URLs, all with http:// or all with https://.
 	Endpoints []string `json:"endpoints" yaml:"endpoints"`
 	Prefix    string   `json:"prefix,omitempty" yaml:"prefix,omitempty"` // default /weir/default
+
+	// TLS is for https endpoints. Nil: they are verified by the system's
+	// authorities and shown no certificate.
+	TLS *EtcdTLS `json:"tls,omitempty" yaml:"tls,omitempty"`
+}
+
+// EtcdTLS names PEM files, relative to the node file. They are read again when
+// they change; open connections keep what they were opened with.
+type EtcdTLS struct {
+	CA   string `json:"ca,omitempty" yaml:"ca,omitempty"`     // authorities of etcd's certificates; empty: the system's
+	Cert string `json:"cert,omitempty" yaml:"cert,omitempty"` // what etcd is shown; empty: nothing
+	Key  string `json:"key,omitempty" yaml:"key,omitempty"`
 }
 
 // Drain bounds the end of the process.

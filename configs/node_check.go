@@ -49,6 +49,11 @@ func (n *Node) ResolvePaths(folder string) {
 	if n.State.Embedded != nil {
 		resolve(&n.State.Embedded.Dir)
 	}
+	if n.State.Etcd != nil && n.State.Etcd.TLS != nil {
+		resolve(&n.State.Etcd.TLS.CA)
+		resolve(&n.State.Etcd.TLS.Cert)
+		resolve(&n.State.Etcd.TLS.Key)
+	}
 	if n.Control.TLS != nil {
 		resolve(&n.Control.TLS.Cert)
 		resolve(&n.Control.TLS.Key)
@@ -213,7 +218,29 @@ func (n *Node) checkState(r *report) {
 			r.add(item("state.etcd.endpoints", i), "write a URL such as http://127.0.0.1:2379", "%q is not an endpoint of etcd", endpoint)
 		}
 	}
+	e.checkTLS(r)
 	if e.Prefix != "" && (len(e.Prefix) < 2 || !strings.HasPrefix(e.Prefix, "/") || strings.HasSuffix(e.Prefix, "/") || !isFieldValue(e.Prefix)) {
 		r.add("state.etcd.prefix", "write a prefix such as /weir/default", "%q is not a prefix of keys", e.Prefix)
+	}
+}
+
+func (e *Etcd) checkTLS(r *report) {
+	encrypted := 0
+	for _, endpoint := range e.Endpoints {
+		if strings.HasPrefix(endpoint, "https://") {
+			encrypted++
+		}
+	}
+	if encrypted > 0 && encrypted < len(e.Endpoints) {
+		r.add("state.etcd.endpoints", "write https:// before all of them", "some endpoints of etcd have TLS and some have not")
+	}
+	if e.TLS == nil {
+		return
+	}
+	if encrypted == 0 {
+		r.add("state.etcd.tls", "write https:// before the endpoints, or leave it out", "no endpoint of etcd has TLS")
+	}
+	if (e.TLS.Cert == "") != (e.TLS.Key == "") {
+		r.add("state.etcd.tls", "name both cert and key, or neither", "a certificate and its key go together")
 	}
 }

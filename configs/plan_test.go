@@ -192,6 +192,5 @@ func TestUnbuilt_NamesWhatIsLaterWork(t *testing.T) {
 	for _, strategy := range []string{"blue-green", "rolling", "all-at-once"} {
 		f("kind: Rollout\nservice: shop\nto: green\nstrategy: " + strategy + "\n")
 	}
-	f("kind: Node\nlisten: [{address: 127.0.0.1:1, tls: {certificates: [{cert: a, key: b}]}}]\ncontrol: {tls: {cert: a, key: b}}\nstate: {etcd: {endpoints: [https://etcd:2379]}}\n",
-		"4 state.etcd.endpoints[0]: not built yet: TLS to etcd")
+	f("kind: Node\nlisten: [{address: 127.0.0.1:1, tls: {certificates: [{cert: a, key: b}]}}]\ncontrol: {tls: {cert: a, key: b}}\nstate: {etcd: {endpoints: [https://etcd:2379], tls: {ca: ca.pem}}}\n")
 }

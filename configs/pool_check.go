@@ -3,6 +3,8 @@ package configs
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -41,5 +43,33 @@ func (s *Service) checkPool(r *report) {
 func (r *report) within(path string, n, least, most int, or string) {
 	if n < least || n > most {
 		r.add(path, fmt.Sprintf("write a number from 1 to %d, %s", most, or), "%d is out of bounds", n)
+	}
+}
+
+// checkTLS checks how endpoints are known by TLS. It opens no file.
+func (s *Service) checkTLS(r *report) {
+	t := s.TLS
+	if t == nil {
+		return
+	}
+	if slices.Contains([]string{"", "http1", "h2c"}, s.Protocol) {
+		r.add("tls", "write protocol: https or h2, or leave it out", "endpoints that speak %s have no TLS", cmp.Or(s.Protocol, "http1"))
+	}
+	file := func(path, name string) {
+		if name != "" && !filepath.IsAbs(name) {
+			r.add(path, "write where the file lies on every node, such as /etc/weir/ca.pem", "%q is not an absolute name", name)
+		}
+	}
+	file("tls.ca", t.CA)
+	file("tls.cert", t.Cert)
+	file("tls.key", t.Key)
+	if (t.Cert == "") != (t.Key == "") {
+		r.add("tls", "name both cert and key, or neither", "a certificate and its key go together")
+	}
+	if t.Insecure && t.CA != "" {
+		r.add("tls.insecure", "leave it out", "the authorities of tls.ca verify nothing with insecure")
+	}
+	if t.ServerName != "" && !isHost(t.ServerName) && !isIPv6(t.ServerName) {
+		r.add("tls.server_name", "write a name such as shop.internal", "%q is not the name of a server", t.ServerName)
 	}
 }

@@ -67,10 +67,14 @@ type Service struct {
 	// sent), `endpoint` (the endpoint's address), or any other text, literally.
 	Host string `json:"host,omitempty" yaml:"host,omitempty"`
 
-	// Protocol is what endpoints speak: `http1` (default), `h2c` (HTTP/2 without
-	// TLS, which gRPC servers speak) or `h2` (HTTP/2 over TLS, their
-	// certificates verified by the system's authorities).
+	// Protocol is what endpoints speak: `http1` (default), `https` (HTTP/1.1 over
+	// TLS), `h2c` (HTTP/2 without TLS, which gRPC servers speak) or `h2` (HTTP/2
+	// over TLS). Probes use it, too.
 	Protocol string `json:"protocol,omitempty" yaml:"protocol,omitempty"`
+
+	// TLS is for protocols https and h2. Nil: endpoints' certificates are verified
+	// by the system's authorities, and endpoints are shown none.
+	TLS *EndpointTLS `json:"tls,omitempty" yaml:"tls,omitempty"`
 
 	// Errors are the bodies of weir's own answers for this service, by status,
 	// `502`, or class, `5xx`; those of the node come after them. Answers of
@@ -164,15 +168,43 @@ type StickyCookie struct {
 	Path   string   `json:"path,omitempty" yaml:"path,omitempty"`       // default `/`
 }
 
+// EndpointTLS says how endpoints are known by TLS. Its files are PEM files that
+// every node has, by absolute names. They are read again when they change; open
+// connections keep what they were opened with.
+type EndpointTLS struct {
+	// CA is a file of authorities, one of which must have signed the endpoints'
+	// certificates. Empty: the system's.
+	CA string `json:"ca,omitempty" yaml:"ca,omitempty"`
+
+	// ServerName is whose certificate endpoints must show, and what they are
+	// asked for (SNI). Empty: the name or address that stands in endpoints.
+	ServerName string `json:"server_name,omitempty" yaml:"server_name,omitempty"`
+
+	// Cert and Key are what endpoints are shown that ask for a certificate.
+	// Empty: none.
+	Cert string `json:"cert,omitempty" yaml:"cert,omitempty"`
+	Key  string `json:"key,omitempty" yaml:"key,omitempty"`
+
+	// Insecure takes any certificate: whoever is on the way can read and change
+	// everything. Default: false.
+	Insecure bool `json:"insecure,omitempty" yaml:"insecure,omitempty"`
+}
+
 // Health configures active probes of every endpoint.
 type Health struct {
-	Path     string   `json:"path" yaml:"path"`                             // path and query of the probe
+	Path     string   `json:"path,omitempty" yaml:"path,omitempty"`         // path and query of the probe; needed but with grpc
 	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty"` // default 2s (HAProxy)
 	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`   // default 1s, at most the interval
 	Fall     int      `json:"fall,omitempty" yaml:"fall,omitempty"`         // failures until down, default 3 (HAProxy)
 	Rise     int      `json:"rise,omitempty" yaml:"rise,omitempty"`         // successes until up, default 2 (HAProxy)
 	Status   []int    `json:"status,omitempty" yaml:"status,omitempty"`     // good statuses, default any 2xx
 	Host     string   `json:"host,omitempty" yaml:"host,omitempty"`         // Host header, default the address
+
+	// GRPC asks by gRPC's health checking protocol (grpc.health.v1) instead of a
+	// path; for protocols h2c and h2. Service is the service that is asked for.
+	// Empty: the server as a whole.
+	GRPC    bool   `json:"grpc,omitempty" yaml:"grpc,omitempty"`
+	Service string `json:"service,omitempty" yaml:"service,omitempty"`
 }
 
 // Ejection takes an endpoint out for the requests that it failed: no connection,

@@ -193,10 +193,15 @@ func (s *Service) checkHealth(r *report) {
 	if h == nil {
 		return
 	}
-	if h.Path == "" {
+	if h.GRPC {
+		s.checkGRPCHealth(r)
+	} else if h.Path == "" {
 		r.add("health.path", "write path: /healthz", "the path of the probe is missing")
 	} else if hint, wrong := cleanPath(h.Path, true); wrong != "" {
 		r.add("health.path", hint, "%q %s", h.Path, wrong)
+	}
+	if h.Service != "" && !h.GRPC {
+		r.add("health.service", "leave it out, or write grpc: true", "a probe of a path asks for no service")
 	}
 	defaults := *h
 	defaults.setDefaults()
@@ -215,6 +220,18 @@ func (s *Service) checkHealth(r *report) {
 	}
 }
 
+func (s *Service) checkGRPCHealth(r *report) {
+	if s.Protocol != "h2c" && s.Protocol != "h2" {
+		r.add("health.grpc", "write protocol: h2c or h2, or probe a path", "gRPC needs endpoints that speak HTTP/2")
+	}
+	if s.Health.Path != "" || len(s.Health.Status) > 0 {
+		r.add("health.grpc", "leave out path and status", "a probe by gRPC asks for no path")
+	}
+	if len(s.Health.Service) > 256 || !isFieldValue(s.Health.Service) {
+		r.add("health.service", "write a name such as shop.Cart", "%q is not the name of a gRPC service", s.Health.Service)
+	}
+}
+
 func (s *Service) checkLimits(r *report) {
 	r.timeout("timeout", s.Timeout)
 	r.timeout("connect_timeout", s.ConnectTimeout)
@@ -226,7 +243,8 @@ func (s *Service) checkLimits(r *report) {
 	if s.Host != "" && s.Host != "client" && s.Host != "endpoint" && !isHostPort(s.Host) {
 		r.add("host", "write client, endpoint or a name such as shop.example.com", "%q is not a Host", s.Host)
 	}
-	r.choice("protocol", s.Protocol, "http1", "h2c", "h2")
+	r.choice("protocol", s.Protocol, "http1", "https", "h2c", "h2")
+	s.checkTLS(r)
 }
 
 func (r *report) timeout(path string, d Duration) {

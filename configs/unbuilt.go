@@ -29,11 +29,6 @@ func (r *report) unbuilt(path string, asked bool, what string) {
 // UnbuiltNode is Unbuilt for a Node without a file.
 func UnbuiltNode(n *Node) Problems {
 	r := &report{}
-	if n.State.Etcd != nil {
-		for i, endpoint := range n.State.Etcd.Endpoints {
-			r.unbuilt(item("state.etcd.endpoints", i), strings.HasPrefix(endpoint, "https://"), "TLS to etcd")
-		}
-	}
 	return r.problems
 }
 

@@ -102,11 +102,13 @@ type Controller struct {
 	journaling map[string]int                    // cuts on their way to the disk, by rollout
 	turns      map[string]turn                   // by service: what its next step waits for
 
-	targets    map[health.Target]configs.Health
+	targets    map[health.Target]health.Probe
 	failing    map[health.Target]int       // consecutive failed probes of targets that were probed
 	unretained bool                        // the table may name less than the registries hold
 	admitted   map[*upstream.Endpoint]bool // those of the table at the last look
 	outliers   outliers
+	filesSeen  time.Time // when the files of TLS were last asked about
+	filesWrong string    // what was wrong with them
 	slow       slowStart
 
 	creatingKeys bool

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/health"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
@@ -15,7 +14,7 @@ import (
 func (c *Controller) retain(now time.Time) {
 	c.unretained = false
 	versions := make(map[versionID]bool)
-	targets := make(map[health.Target]configs.Health)
+	targets := make(map[health.Target]health.Probe)
 	for name, doc := range c.mirror.services {
 		for version := range c.mirror.states[name].value.Merge(doc.value) {
 			versions[versionID{name, version}] = true
@@ -35,7 +34,7 @@ func (c *Controller) retain(now time.Time) {
 			for _, e := range v.Endpoints() {
 				endpoints[e] = true
 				if doc.Health != nil {
-					targets[targetOf(e)] = *doc.Health
+					targets[targetOf(e)] = health.Probe{Health: *doc.Health, Link: e.Link}
 				}
 			}
 		}

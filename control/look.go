@@ -48,6 +48,7 @@ func (c *Controller) look(now time.Time) {
 	}
 	c.eject(now)
 	c.warm(now)
+	c.watchFiles(now)
 	if leading {
 		c.prune(now, fence)
 		c.deliver(now, fence)

@@ -3,65 +3,17 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
-
-// bridges carry requests to endpoints that speak HTTP/2. An exchange sees a
-// bridge as a connection with HTTP/1.1; its other end is net/http's transport,
-// which shares few connections between many requests.
-type bridges struct{ h2c, h2 *http.Transport }
-
-// connectTimeoutKey is where a dial finds the service's limit.
-type connectTimeoutKey struct{}
-
-func newBridges() bridges {
-	transport := func(set func(*http.Protocols)) *http.Transport {
-		protocols := new(http.Protocols)
-		set(protocols)
-		return &http.Transport{
-			Protocols:              protocols,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 16 << 10,
-			IdleConnTimeout:        time.Minute,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				limit, _ := ctx.Value(connectTimeoutKey{}).(time.Duration)
-				if limit <= 0 {
-					limit = 5 * time.Second // Envoy's
-				}
-				return (&net.Dialer{Timeout: limit}).DialContext(ctx, network, addr)
-			},
-			HTTP2: &http.HTTP2Config{
-				// Small for a stream, so that a client that reads slowly holds
-				// little; no limit for all, so that it does not hold up others.
-				MaxReceiveBufferPerStream:     256 << 10,
-				MaxReceiveBufferPerConnection: 1 << 30,
-				SendPingTimeout:               15 * time.Second,
-				PingTimeout:                   15 * time.Second,
-			},
-		}
-	}
-	return bridges{
-		h2c: transport(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }),
-		h2:  transport(func(p *http.Protocols) { p.SetHTTP2(true) }),
-	}
-}
-
-// close ends connections that carry no request.
-func (b *bridges) close() {
-	b.h2c.CloseIdleConnections()
-	b.h2.CloseIdleConnections()
-}
 
 // bridge is one request on its way. The exchange owns this end; closing it
 // gives the request up.
@@ -71,19 +23,17 @@ type bridge struct {
 	reason atomic.Int32 // stats.Reason of an end without answer; 0: reset
 }
 
-// open starts a request to an endpoint at address.
-func (b *bridges) open(s *route.Service, address string) *bridge {
+// openBridge starts a request to an endpoint that speaks HTTP/2. An exchange sees
+// a bridge as a connection with HTTP/1.1; its other end is net/http's transport,
+// which shares few connections between many requests.
+func openBridge(s *route.Service, e *upstream.Endpoint) *bridge {
 	near, far := net.Pipe()
-	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), connectTimeoutKey{}, s.ConnectTimeout))
+	ctx, cancel := context.WithCancel(upstream.WithConnectTimeout(context.Background(), s.ConnectTimeout))
 	c := &bridge{Conn: near, cancel: cancel}
-	transport, scheme := b.h2c, "http"
-	if s.Protocol == route.H2 {
-		transport, scheme = b.h2, "https"
-	}
 	go func() {
 		defer cancel()
 		defer far.Close()
-		c.carry(ctx, transport, scheme, address, far)
+		c.carry(ctx, e, far)
 	}()
 	return c
 }
@@ -109,14 +59,14 @@ func (c *bridge) Close() error {
 // carry is the far end: it reads the request, which is the exchange's own
 // coding, and writes the answer in the same coding. A broken answer ends the
 // connection early.
-func (c *bridge) carry(ctx context.Context, transport *http.Transport, scheme, address string, far net.Conn) {
+func (c *bridge) carry(ctx context.Context, e *upstream.Endpoint, far net.Conn) {
 	req, err := http.ReadRequest(bufio.NewReader(far))
 	if err != nil {
 		return // the exchange gave up
 	}
 	uri := req.RequestURI
 	req.RequestURI = ""
-	req.URL.Scheme, req.URL.Host, req.URL.Path, req.URL.RawPath, req.URL.RawQuery, req.URL.ForceQuery = scheme, address, "", "", "", false
+	req.URL.Scheme, req.URL.Host, req.URL.Path, req.URL.RawPath, req.URL.RawQuery, req.URL.ForceQuery = e.Scheme(), e.Address, "", "", "", false
 	// The only form that the transport sends byte for byte, whatever the path.
 	req.URL.Opaque = "//" + req.Host + uri
 	if _, ok := req.Header["User-Agent"]; !ok {
@@ -125,7 +75,7 @@ func (c *bridge) carry(ctx context.Context, transport *http.Transport, scheme, a
 	if isGRPC(req.Header.Get("Content-Type")) {
 		req.Header["Te"] = []string{"trailers"} // gRPC servers insist
 	}
-	resp, err := transport.RoundTrip(req.WithContext(ctx))
+	resp, err := e.Transport().RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 			c.reason.Store(int32(stats.Connect))

@@ -220,7 +220,7 @@ func (x *exchange) isStale(reason stats.Reason, silent, again bool) bool {
 func (x *exchange) connect() stats.Reason {
 	x.asks, x.unsent = false, false
 	if x.service.Protocol != route.HTTP1 {
-		x.up = x.endpoint.Adopt(x.h.bridges.open(x.service, x.endpoint.Address))
+		x.up = x.endpoint.Adopt(openBridge(x.service, x.endpoint))
 		return stats.None
 	}
 	for {

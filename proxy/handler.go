@@ -33,7 +33,6 @@ type Handler struct {
 	rejections [rejections]atomic.Uint64
 	exchanges  sync.Pool // of *exchange
 	buffers    sync.Pool // of *[uploadBuffer]byte
-	bridges    bridges
 	copies     copies
 }
 
@@ -43,7 +42,6 @@ func NewHandler(tables *atomic.Pointer[route.Table], opts Options, log *zap.Logg
 	h := &Handler{tables: tables, options: opts.withDefaults(), log: log, base: time.Now()}
 	h.unixAt.Store(-2 * unixEvery)
 	h.exchanges.New = func() any { return newExchange(h) }
-	h.bridges = newBridges()
 	h.copies.init(h)
 	h.buffers.New = func() any { return new([uploadBuffer]byte) }
 	return h

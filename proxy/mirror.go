@@ -142,7 +142,7 @@ func (c *copied) limit() time.Duration {
 
 func (c *copied) connect() stats.Reason {
 	if c.service.Protocol != route.HTTP1 {
-		c.up = c.endpoint.Adopt(c.h.bridges.open(c.service, c.endpoint.Address))
+		c.up = c.endpoint.Adopt(openBridge(c.service, c.endpoint))
 		return stats.None
 	}
 	for {

@@ -99,7 +99,6 @@ func (s *Server) Close() {
 	}
 	s.h2.close()
 	s.handler.copies.stop()
-	s.handler.bridges.close()
 	s.parker.close()
 }
 

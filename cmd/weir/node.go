@@ -101,7 +101,11 @@ func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *nod
 	n.server = proxy.NewServer(n.handler, options, log)
 	// An etcd that was given up while it starts would go on in its folder; its
 	// start is bounded.
-	if n.store, err = store.Open(context.WithoutCancel(ctx), storeOptions(config), log); err != nil {
+	state, err := storeOptions(config)
+	if err != nil {
+		return nil, err
+	}
+	if n.store, err = store.Open(context.WithoutCancel(ctx), state, log); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -311,17 +315,24 @@ func proxyOptions(config *configs.Node) proxy.Options {
 	}
 }
 
-func storeOptions(config *configs.Node) store.Options {
+// storeOptions says where the state is. Files for etcd that do not fit are an
+// error now, rather than an etcd that cannot be reached.
+func storeOptions(config *configs.Node) (store.Options, error) {
 	o := store.Options{Node: config.Name, Cache: config.State.Cache}
 	if e := config.State.Etcd; e != nil {
-		o.External = &store.External{Endpoints: e.Endpoints}
+		o.External = &store.External{Endpoints: e.Endpoints, TLS: etcdTLS(e)}
+		if o.External.TLS != nil {
+			if _, err := o.External.TLS(""); err != nil {
+				return o, fmt.Errorf("cannot use etcd by TLS (state.etcd.tls): %w", err)
+			}
+		}
 		o.Prefix = e.Prefix
 		o.Dir = strings.TrimSuffix(config.State.Cache, filepath.Ext(config.State.Cache)) + ".d"
-		return o
+		return o, nil
 	}
 	o.Embedded = &store.Embedded{Dir: config.State.Embedded.Dir}
 	o.Cache = ""
-	return o
+	return o, nil
 }
 
 // placeOf is how messages say where they come from: the last part of the fleet's

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"strings"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/proxy"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // encrypt reads the TLS files of all listeners.
@@ -65,4 +67,17 @@ func (n *node) watchTLS(failed chan<- error) (stop func()) {
 			stop()
 		}
 	}
+}
+
+// etcdTLS is what connections to etcd are opened with. Nil: etcd has no TLS.
+func etcdTLS(e *configs.Etcd) func(name string) (*tls.Config, error) {
+	if !strings.HasPrefix(e.Endpoints[0], "https://") {
+		return nil
+	}
+	files := upstream.TLSFiles{}
+	if e.TLS != nil {
+		files = upstream.TLSFiles{CA: e.TLS.CA, Cert: e.TLS.Cert, Key: e.TLS.Key}
+	}
+	t := upstream.NewTLS(files)
+	return func(name string) (*tls.Config, error) { return t.Config(name, "h2") }
 }

@@ -49,3 +49,28 @@ func TestBuild_PoolsAreSharedWhileNothingAboutThemChanges(t *testing.T) {
 		t.Error("a version that becomes stable does not panic, or has other endpoints")
 	}
 }
+
+func TestBuild_LinksAreWhatTheDocumentSays(t *testing.T) {
+	b := newBench(t)
+	f := func(protocol string, tls *configs.EndpointTLS, want upstream.Link, files upstream.TLSFiles) {
+		t.Helper()
+		doc := document("shop", "/")
+		doc.Protocol, doc.TLS = protocol, tls
+		doc.Versions["green"] = configs.Version{Endpoints: []string{"shop.internal:8443"}}
+		b.put(doc)
+		e := b.build().Service("shop").Versions[1].Pool.Endpoints()[0]
+		if want.Name != "" {
+			want.TLS = b.Endpoints.TLS(files)
+		}
+		if e.Link != want {
+			t.Errorf("%s %+v: %+v, want %+v", protocol, tls, e.Link, want)
+		}
+	}
+	f("http1", nil, upstream.Link{}, upstream.TLSFiles{})
+	f("h2c", nil, upstream.Link{H2: true}, upstream.TLSFiles{})
+	f("https", nil, upstream.Link{Name: "shop.internal"}, upstream.TLSFiles{})
+	f("h2", &configs.EndpointTLS{CA: "/ca"}, upstream.Link{H2: true, Name: "shop.internal"}, upstream.TLSFiles{CA: "/ca"})
+	f("https", &configs.EndpointTLS{CA: "/other", ServerName: "n", Cert: "/c", Key: "/k"}, upstream.Link{Name: "n"},
+		upstream.TLSFiles{CA: "/other", Cert: "/c", Key: "/k"})
+	f("https", &configs.EndpointTLS{Insecure: true}, upstream.Link{Name: "shop.internal"}, upstream.TLSFiles{Insecure: true})
+}

@@ -108,13 +108,13 @@ func (b *builder) versions(doc configs.Service, st rollout.Service, cut names, o
 	for i, name := range order {
 		v, policy := merged[name], poolPolicy(doc, name == st.Stable)
 		admits := admitted(st, cut, name, len(v.Endpoints))
-		if last != nil && i < len(last.service.Versions) && same(last, i, name, v, policy) && len(last.service.Versions[i].Pool.Endpoints()) == admits {
+		if last != nil && i < len(last.service.Versions) && sameLinks(last.document, doc) && same(last, i, name, v, policy) && len(last.service.Versions[i].Pool.Endpoints()) == admits {
 			versions[i] = last.service.Versions[i]
 			continue
 		}
 		endpoints := make([]*upstream.Endpoint, len(v.Endpoints))
 		for j, address := range v.Endpoints {
-			endpoints[j] = b.Endpoints.Endpoint(doc.Name, name, address)
+			endpoints[j] = b.Endpoints.EndpointOver(b.link(doc, address), doc.Name, name, address)
 		}
 		versions[i] = &route.Version{
 			Name: name, Revision: v.Revision, Index: i,

@@ -74,7 +74,7 @@ func TestProber_ReportsDownAndUpAgain(t *testing.T) {
 	p := NewProber(func(r Report) { reports <- r })
 	defer p.Close()
 	target := Target{Service: "shop", Version: "green", Address: s.Listener.Addr().String()}
-	p.Set(map[Target]configs.Health{target: fast()})
+	p.Set(map[Target]Probe{target: {Health: fast()}})
 	wait(t, reports, func(r Report) bool { return r.Up && r.Failures == 0 && r.Target == target })
 
 	broken.Store(true)
@@ -106,9 +106,9 @@ func TestProber_RefusedConnectionAndHangAreFailures(t *testing.T) {
 	defer p.Close()
 	c := fast()
 	c.Timeout = configs.Duration(20 * time.Millisecond)
-	p.Set(map[Target]configs.Health{
-		{Address: s.Listener.Addr().String()}:    c,
-		{Address: gone.Listener.Addr().String()}: c,
+	p.Set(map[Target]Probe{
+		{Address: s.Listener.Addr().String()}:    {Health: c},
+		{Address: gone.Listener.Addr().String()}: {Health: c},
 	})
 	wait(t, reports, func(r Report) bool { return r.Address == s.Listener.Addr().String() && !r.Up })
 	wait(t, reports, func(r Report) bool { return r.Address == gone.Listener.Addr().String() && !r.Up })
@@ -122,7 +122,7 @@ func TestProber_SetKeepsUnchangedLoops(t *testing.T) {
 	defer p.Close()
 	c := fast()
 	c.Interval = configs.Duration(time.Hour)
-	targets := map[Target]configs.Health{{Address: s.Listener.Addr().String()}: c}
+	targets := map[Target]Probe{{Address: s.Listener.Addr().String()}: {Health: c}}
 	p.Set(targets)
 	for probes.Load() == 0 {
 		time.Sleep(time.Millisecond)

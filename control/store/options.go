@@ -39,8 +39,10 @@ type External struct {
 	Endpoints []string
 	// Username and Password are for an etcd with authentication. Empty: none.
 	Username, Password string
-	// TLS is for https endpoints. Nil: the system's roots.
-	TLS *tls.Config
+	// TLS returns what a connection to the named server of an https endpoint is
+	// opened with; it is asked at each handshake, so that files may change. Nil:
+	// the system's roots.
+	TLS func(name string) (*tls.Config, error)
 }
 
 // tuning holds what only tests change. Zero values are replaced by the defaults of fill.

@@ -3,7 +3,10 @@ package upstream
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -27,7 +30,8 @@ type Conn struct {
 	endpoint         *Endpoint
 	release, discard func()
 
-	raw  syscall.RawConn // nil if the connection has no file descriptor
+	raw  syscall.RawConn // nil if what passes the socket is not what is read and written
+	idle syscall.RawConn // nil if there is no socket to look into
 	look func(fd uintptr)
 	try  func(fd uintptr) bool
 
@@ -44,12 +48,19 @@ type Conn struct {
 
 func newConn(nc net.Conn) *Conn {
 	c := &Conn{Conn: nc}
-	if sc, ok := nc.(syscall.Conn); ok && socket.Usable {
+	under := nc
+	encrypted, ok := nc.(*tls.Conn)
+	if ok {
+		under = encrypted.NetConn()
+	}
+	if sc, ok := under.(syscall.Conn); ok && socket.Usable {
 		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
+			c.idle = raw
 			c.look = func(fd uintptr) { c.quiet = socket.Quiet(fd) }
-			c.try = c.tryRead
 		}
+	}
+	if encrypted == nil && c.idle != nil {
+		c.raw, c.try = c.idle, c.tryRead
 	}
 	return c
 }
@@ -58,10 +69,23 @@ func newConn(nc net.Conn) *Conn {
 // one system call. A connection that fails the test must be closed: the other
 // side ended it, or sent bytes that nobody asked for.
 func (c *Conn) Alive() bool {
-	if c.raw == nil {
-		return true
+	if c.idle != nil && (c.idle.Control(c.look) != nil || !c.quiet) {
+		return false
 	}
-	return c.raw.Control(c.look) == nil && c.quiet
+	_, encrypted := c.Conn.(*tls.Conn)
+	return !encrypted || c.drained()
+}
+
+// drained reports whether a connection with TLS has nothing decrypted left. Bytes
+// behind an answer, in one record with it, would not show in the socket, and
+// would answer another request.
+func (c *Conn) drained() bool {
+	c.Armed = 0
+	var b [1]byte
+	// What is decrypted is read whatever the deadline; the socket is not.
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	n, err := c.Conn.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.SetDeadline(time.Time{}) == nil
 }
 
 // Release gives the connection back for reuse. Only a connection whose last
@@ -88,12 +112,12 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// dialer dials TCP with both address families and without Nagle's delay.
-func dialer(o Options) func(addr string, timeout time.Duration) (net.Conn, error) {
+// dialer dials with both address families and without Nagle's delay.
+func dialer(link Link, o Options) func(addr string, timeout time.Duration) (net.Conn, error) {
 	return func(addr string, timeout time.Duration) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		nc, err := (&net.Dialer{KeepAlive: o.TCPKeepAlive}).DialContext(ctx, "tcp", addr)
+		nc, err := link.dial(ctx, addr, o.TCPKeepAlive)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,11 @@ var ErrExhausted = errors.New("all connections of the endpoint are in use; raise
 type Endpoint struct {
 	// Service, Version and Address are the identity. They never change.
 	Service, Version, Address string
+	// Link is how its connections are made; part of the identity, too.
+	Link Link
 
 	client         fasthttp.HostClient
+	transport      atomic.Pointer[http.Transport] // nil until the first use
 	connectTimeout time.Duration
 	maxConnections int
 	changes        *atomic.Uint64 // bumped at each change of health; shared by the Registry
@@ -45,13 +49,13 @@ const FullShare = 10_000
 func newEndpoint(id identity, g *Registry) *Endpoint {
 	o := g.options
 	e := &Endpoint{
-		Service: id.service, Version: id.version, Address: id.address,
+		Service: id.service, Version: id.version, Address: id.address, Link: id.link,
 		connectTimeout: o.ConnectTimeout, maxConnections: o.MaxConnections,
 		changes: &g.changes, suspects: &g.suspects, refusals: g.refusalsOf(id.service, id.version),
 	}
 	e.client = fasthttp.HostClient{
 		Addr:        id.address,
-		DialTimeout: dialer(o),
+		DialTimeout: dialer(id.link, o),
 		// LIFO keeps few connections warm; FIFO also moves the whole list at each acquire.
 		ConnPoolStrategy:          fasthttp.LIFO,
 		MaxConns:                  o.MaxConnections,
@@ -137,7 +141,7 @@ func (e *Endpoint) Begin() { e.inFlight.Add(1) }
 // connections.
 func (e *Endpoint) End() {
 	if e.inFlight.Add(-1) == 0 && e.retired.Load() {
-		e.client.CloseIdleConnections()
+		e.closeIdle()
 	}
 }
 
@@ -183,7 +187,7 @@ func (e *Endpoint) Adopt(nc net.Conn) *Conn {
 
 // CloseIdle closes the idle connections. After one of them turned out to be
 // dead, all older ones are suspect.
-func (e *Endpoint) CloseIdle() { e.client.CloseIdleConnections() }
+func (e *Endpoint) CloseIdle() { e.closeIdle() }
 
 // Connections is the number of open connections, idle ones included.
 func (e *Endpoint) Connections() int { return e.client.ConnsCount() }
@@ -191,5 +195,5 @@ func (e *Endpoint) Connections() int { return e.client.ConnsCount() }
 // retire makes the endpoint keep no connection beyond its present requests.
 func (e *Endpoint) retire() {
 	e.retired.Store(true)
-	e.client.CloseIdleConnections()
+	e.closeIdle()
 }

@@ -5,6 +5,8 @@ package upstream
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,30 +66,66 @@ type Registry struct {
 	mu        sync.Mutex
 	endpoints map[identity]*Endpoint
 	refusals  map[versionID]*refusals
+	tls       map[TLSFiles]*TLS
 }
 
 type versionID struct{ service, version string }
 
-type identity struct{ service, version, address string }
+type identity struct {
+	service, version, address string
+	link                      Link
+}
 
 // NewRegistry returns an empty Registry. It starts no goroutine; an endpoint's
 // first connection starts one that closes idle connections and ends, within
 // MaxIdle, when the last connection is gone.
 func NewRegistry(o Options) *Registry {
-	return &Registry{options: o.withDefaults(), endpoints: make(map[identity]*Endpoint), refusals: make(map[versionID]*refusals)}
+	return &Registry{
+		options: o.withDefaults(), endpoints: make(map[identity]*Endpoint),
+		refusals: make(map[versionID]*refusals), tls: make(map[TLSFiles]*TLS),
+	}
 }
 
-// Endpoint returns the endpoint of that identity and makes it if need be.
+// Endpoint is EndpointOver for HTTP/1.1 on TCP.
 func (g *Registry) Endpoint(service, version, address string) *Endpoint {
+	return g.EndpointOver(Link{}, service, version, address)
+}
+
+// EndpointOver returns the endpoint of that identity and makes it if need be.
+func (g *Registry) EndpointOver(link Link, service, version, address string) *Endpoint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	id := identity{service, version, address}
+	id := identity{service, version, address, link}
 	e := g.endpoints[id]
 	if e == nil {
 		e = newEndpoint(id, g)
 		g.endpoints[id] = e
 	}
 	return e
+}
+
+// TLS returns the TLS of those files and makes it if need be. It reads nothing.
+func (g *Registry) TLS(files TLSFiles) *TLS {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.tls[files] == nil {
+		g.tls[files] = NewTLS(files)
+	}
+	return g.tls[files]
+}
+
+// TLSErrors are why files of TLS cannot be used as they are now, in order.
+func (g *Registry) TLSErrors() []error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var errs []error
+	for _, t := range g.tls {
+		if err := t.Err(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
 }
 
 // refusalsOf is called with the lock held.
@@ -132,15 +170,16 @@ func (g *Registry) Range(f func(*Endpoint)) {
 func (g *Registry) Retain(keep func(*Endpoint) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	versions := make(map[versionID]bool)
+	versions, links := make(map[versionID]bool), make(map[*TLS]bool)
 	for id, e := range g.endpoints {
 		if keep(e) {
-			versions[versionID{id.service, id.version}] = true
+			versions[versionID{id.service, id.version}], links[id.link.TLS] = true, true
 			continue
 		}
 		delete(g.endpoints, id)
 		e.retire()
 	}
+	maps.DeleteFunc(g.tls, func(_ TLSFiles, t *TLS) bool { return !links[t] })
 	maps.DeleteFunc(g.refusals, func(id versionID, _ *refusals) bool { return !versions[id] })
 }
 
