@@ -1,17 +1,12 @@
 package configs
 
-import (
-	"github.com/weirproxy/weir/analysis"
-	"strings"
-)
+import "github.com/weirproxy/weir/analysis"
 
 // Unbuilt returns what d asks for that weir decodes and validates but cannot do
 // yet. Whoever would act on d (apply, start, serve) refuses it with these, so
 // that nothing is silently ignored.
 func Unbuilt(d *Document) Problems {
 	switch d.Kind() {
-	case KindNode:
-		return d.Locate(UnbuiltNode(d.Node))
 	case KindService:
 		return d.Locate(UnbuiltService(d.Service))
 	case KindRollout:
@@ -24,12 +19,6 @@ func (r *report) unbuilt(path string, asked bool, what string) {
 	if asked {
 		r.add(path, "leave it out for now", "not built yet: %s", what)
 	}
-}
-
-// UnbuiltNode is Unbuilt for a Node without a file.
-func UnbuiltNode(n *Node) Problems {
-	r := &report{}
-	return r.problems
 }
 
 // UnbuiltService is Unbuilt for a Service without a file.

@@ -36,9 +36,6 @@ get drain.grace.`,
 			if err != nil {
 				return err
 			}
-			if problems := configs.UnbuiltNode(config); len(problems) > 0 {
-				return problems
-			}
 			log, err := newLog(config.Log)
 			if err != nil {
 				return err
