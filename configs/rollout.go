@@ -133,8 +133,26 @@ type Stage struct {
 	// Name is shown; default: its number.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
 
-	// Weight of the candidate in this stage. Nil: that of the stage before.
+	// Weight of the candidate in this stage. Nil: that of the stage before. 0,
+	// before any weight, only with Mirror or Match.
 	Weight *Weight `json:"weight,omitempty" yaml:"weight,omitempty"`
+
+	// Mirror is the share of the service's idempotent requests of which the
+	// candidate gets a copy in this stage; nobody sees its answers. What they are
+	// can fail the candidate, by limits that are not relative to stable, and never
+	// pass it. 0: none.
+	Mirror Weight `json:"mirror,omitempty" yaml:"mirror,omitempty"`
+
+	// Match leads the requests of chosen users to the candidate, whatever the
+	// weights: those that meet one of the conditions. They are counted apart: like
+	// copies they can fail the candidate by limits that are not relative to
+	// stable, and never pass it, because nobody drew them. Empty: as in the stage
+	// before.
+	Match []Match `json:"match,omitempty" yaml:"match,omitempty"`
+
+	// Pause lets nobody but a person end the stage: when it has passed the rollout
+	// is paused, and goes on with `resume` or `promote`. False: it goes on by itself.
+	Pause bool `json:"pause,omitempty" yaml:"pause,omitempty"`
 
 	// Duration of the stage. 0: it judges what was gathered and goes on at once.
 	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`

@@ -88,10 +88,11 @@ func (p *Rollout) checkStages(r *report) {
 	for i, stage := range p.Stages {
 		path := item("stages", i)
 		switch w := stage.Weight; {
-		case w == nil && i == 0:
+		case w == nil && weight == 0 && stage.Beside(), w != nil && *w == 0 && weight == 0 && stage.Beside():
+		case w == nil && weight == 0:
 			r.add(path, "write weight: 5%", "the first stage has no weight")
 		case w == nil:
-			if stage.Duration == 0 && len(stage.Checks) == 0 {
+			if stage.Duration == 0 && len(stage.Checks) == 0 && !stage.Pause && !stage.Beside() {
 				r.add(path, "give it a weight, a duration or checks", "the stage does nothing")
 			}
 		case *w <= 0 || *w > Whole:
@@ -101,6 +102,7 @@ func (p *Rollout) checkStages(r *report) {
 		default:
 			weight = *w
 		}
+		p.checkBeside(r, i, weight)
 		r.span(field(path, "duration"), stage.Duration, maxSpan)
 		r.checks(field(path, "checks"), stage.Checks)
 		r.choice(field(path, "on_fail"), stage.OnFail, "rollback", "pause")

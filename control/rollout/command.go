@@ -54,7 +54,7 @@ func (m *machine) abort(c Command) error {
 	if m.ramps(c, reason) {
 		return nil
 	}
-	for _, version := range onTrial(r.Weights, r.From) {
+	for _, version := range m.reached() {
 		m.emit(CutNow{m.cut(version, person(c.Actor), reason, m.at)})
 	}
 	m.fallBack(Aborted, AnnounceAborted, c.Actor, reason, nil)
@@ -124,9 +124,10 @@ func (m *machine) resume(c Command) error {
 	}
 	phase := r.Resume
 	if r.onStable() {
-		m.weigh(r.Held)
-		phase = m.phaseOf(r.Held)
+		held := r.Held
 		r.Held = nil
+		m.weigh(held)
+		phase = m.phaseOf(held)
 		m.freshen()
 		m.emit(DropCuts{})
 	} else {

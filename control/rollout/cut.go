@@ -143,7 +143,7 @@ func (m *machine) revisionChanged(ev RevisionChanged) {
 		}
 		r.Held = m.stageWeights(0)
 	case !r.manual() && r.Stage >= 0:
-		r.Stage = 0
+		r.Stage, r.Passed = 0, false
 		m.weigh(m.stageWeights(0))
 	}
 	m.restart(phase, reason)

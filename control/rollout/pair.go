@@ -36,6 +36,9 @@ func (p Pair) Raises(before Pair) bool {
 	}
 	left := before.Service.Rollout != "" && p.Service.Rollout != before.Service.Rollout
 	renewed := before.Service.Rollout != "" && p.Service.Generation > before.Service.Generation
+	if p.Service.raisesBeside(before.Service) {
+		return true
+	}
 	for version, weight := range p.Service.Weights {
 		if version == before.Service.Stable || weight == 0 {
 			continue
@@ -52,7 +55,7 @@ func (p Pair) Raises(before Pair) bool {
 // A cut that does not count any more may be deleted; one that is merely spent
 // (no weight left) still counts in a table.
 func (s Service) Voids(c Cut) bool {
-	return !s.Counts(c) || s.Weights[c.Version] == 0
+	return !s.Counts(c) || !s.Reaches(c.Version)
 }
 
 // Counts reports whether c is of the rollout in force and of its present

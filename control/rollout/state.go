@@ -94,6 +94,10 @@ type State struct {
 	// from which the candidate has been without a healthy endpoint.
 	HoldFrom configs.Duration `json:"hold_from,omitempty"`
 
+	// Passed says that the present stage has passed and paused the rollout, as the
+	// plan wants it. Nothing but time and evidence keeps it from then on.
+	Passed bool `json:"passed,omitempty"`
+
 	// Smoke is how the plan's smoke checks went. Nil: none have ended yet.
 	Smoke *Smoke `json:"smoke,omitempty"`
 
@@ -205,6 +209,9 @@ type Service struct {
 
 	// Mirror copies requests to a version before, or beside, its weight. Nil: none.
 	Mirror *Mirror `json:"mirror,omitempty"`
+
+	// Force leads chosen users to a version. Nil: none.
+	Force *Force `json:"force,omitempty"`
 }
 
 // Mirror is a share of requests whose copies go to a version. Their answers are

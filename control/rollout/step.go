@@ -118,7 +118,7 @@ func (m *machine) become(phase Phase, actor, reason string, v *analysis.Verdict)
 		r.EndedAt, r.Ending = m.at, nil
 		if m.Service.Rollout == r.ID {
 			m.Service.Rollout, m.Service.Generation = "", 0
-			m.Service.Preview, m.Service.Admitted = nil, nil
+			m.Service.Preview, m.Service.Admitted, m.Service.Mirror, m.Service.Force = nil, nil, nil, nil
 		}
 	} else {
 		m.Service.Rollout, m.Service.Generation = r.ID, r.Generation
@@ -159,6 +159,7 @@ func (m *machine) weigh(weights map[string]configs.Weight) {
 	m.Service = s
 	m.Rollout.Weights = maps.Clone(weights)
 	m.admit()
+	m.lead()
 }
 
 // allOn are the weights with everything on one version of this rollout.
@@ -201,13 +202,14 @@ func (m *machine) enterStage(stage int, actor, reason string) {
 	m.Rollout.Stage = stage
 	m.Rollout.HoldFrom, m.Rollout.ProgressFrom = 0, 0
 	m.askAnew()
+	m.Rollout.Passed = false
 	m.weigh(m.stageWeights(stage))
 	m.become(m.phaseOf(m.Rollout.Weights), actor, reason, nil)
 	kind := AnnounceStage
 	if first {
 		kind = AnnounceStarted
 	}
-	m.announce(kind, "%s of %d, %s; %s", m.stageName(stage), len(m.Rollout.Plan.Stages), describe(m.Rollout.Weights), reason)
+	m.announce(kind, "%s of %d, %s; %s", m.stageName(stage), len(m.Rollout.Plan.Stages), describe(m.Rollout.Weights)+m.Service.besideText(), reason)
 }
 
 // next goes on after the present stage or the bake.
@@ -253,6 +255,9 @@ func (m *machine) succeed(actor, reason string) {
 // fallBack ends the rollout with everything on stable, in one step.
 func (m *machine) fallBack(phase Phase, kind, actor, reason string, v *analysis.Verdict) {
 	r := &m.Rollout
+	if phase == RolledBack && m.unseen() {
+		phase, kind = Failed, AnnounceFailed
+	}
 	r.Held = nil
 	if phase == RolledBack && len(onTrial(r.Weights, r.From)) > 0 {
 		r.Held = r.Weights // stable's own break, seen within seconds, brings them up again

@@ -76,7 +76,7 @@ func (m *machine) judge(t Tick) bool {
 
 func (m *machine) judgeOne(version string, v analysis.Verdict, stableUp bool) bool {
 	r := &m.Rollout
-	if v.Kind != analysis.Fail || v.Action == analysis.Notify || r.Weights[version] == 0 {
+	if v.Kind != analysis.Fail || v.Action == analysis.Notify || !m.Service.Reaches(version) {
 		return false
 	}
 	switch {
@@ -107,6 +107,9 @@ func (m *machine) tickStage(t Tick) {
 	}
 	length := m.length()
 	v := m.whole(t)
+	if m.besides() && v.Kind != analysis.Fail {
+		v = analysis.Verdict{Kind: analysis.Pass, At: v.At, Text: "No rule is broken beside the split."}
+	}
 	passed := m.where() + " passed"
 	switch early := m.early(v); {
 	case m.elapsed < length && !early:
@@ -133,6 +136,9 @@ func (m *machine) tickStage(t Tick) {
 		m.wait(WaitHealth, "%s", m.batchDown())
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
+	case m.stops():
+		r.Passed = true
+		m.hold(self, passed+"; the plan waits for a person to resume or promote it", &v)
 	case m.held(t):
 	default:
 		r.Verdict = &v

@@ -252,6 +252,12 @@ func (w *stage) show(before Pair, effects []Effect, err error) string {
 		if a := w.pair.Service.Admitted; a != nil {
 			fmt.Fprintf(&b, "  admitted %v\n", a)
 		}
+		if m := w.pair.Service.Mirror; m != nil {
+			fmt.Fprintf(&b, "  mirror of %s to %s\n", percent(m.Share), m.To)
+		}
+		if f := w.pair.Service.Force; f != nil {
+			fmt.Fprintf(&b, "  forced to %s: %+v\n", f.To, f.Match)
+		}
 		if p := w.pair.Service.Preview; p != nil && before.Service.Preview == nil {
 			fmt.Fprintf(&b, "  preview of %s by %v %s\n", p.To, p.Header, p.Host)
 		}
@@ -380,9 +386,18 @@ func planOf(args []string) configs.Rollout {
 			continue
 		}
 		arg, early := strings.CutSuffix(arg, "/early")
+		arg, pause := strings.CutSuffix(arg, "/pause")
+		arg, match := strings.CutSuffix(arg, "/match")
+		arg, mirror := strings.CutSuffix(arg, "/mirror")
 		weight, span, _ := strings.Cut(arg, "/")
 		d, _ := time.ParseDuration(span)
-		s := configs.Stage{Duration: configs.Duration(d), Early: early}
+		s := configs.Stage{Duration: configs.Duration(d), Early: early, Pause: pause}
+		if match {
+			s.Match = []configs.Match{{Header: "X-Beta", Values: []string{"1"}}}
+		}
+		if mirror {
+			s.Mirror = 1_000
+		}
 		if weight != "-" {
 			s.Weight = new(weightOf(weight))
 		}

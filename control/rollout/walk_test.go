@@ -97,6 +97,8 @@ func beginnings(t failer) map[string]Pair {
 		"bake":        must(New("r2", planOf([]string{"green", "-/0s", "5%/10s", "bake=10s"}), w.svc, cur, noon, "ana")),
 		"manual":      must(NewManual("r3", map[string]configs.Weight{"blue": 9_000, "green": 1_000}, w.svc, cur, noon, "ana")),
 		"all at once": must(New("r5", planOf([]string{"green", "strategy=all-at-once", "bake=10s"}), w.svc, cur, noon, "ana")),
+		"mirror":      must(New("r8", planOf([]string{"green", "0%/10s/mirror", "5%/10s/pause"}), w.svc, cur, noon, "ana")),
+		"match":       must(New("r9", planOf([]string{"green", "0%/10s/match", "50%/10s", "bake=10s"}), w.svc, cur, noon, "ana")),
 		"blue-green":  must(New("r6", planOf([]string{"green", "strategy=blue-green", "smoke=/", "preview=new.example.com", "bake=10s"}), w.svc, cur, noon, "ana")),
 		"rolling":     must(New("r7", planOf([]string{"teal", "strategy=rolling", "batch=2", "between=10s"}), w.svc, cur, noon, "ana")),
 		"several":     must(NewManual("r4", map[string]configs.Weight{"blue": 6_000, "green": 1_000, "red": 3_000}, w.svc, cur, noon, "ana")),
@@ -164,7 +166,7 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 		tick, isTick := h.event.(Tick)
 		healthy := isTick && tick.Acked && tick.CandidateUp && tick.StableUp
 		passed := was.Phase == Pending && (len(was.Plan.Smoke) == 0 || was.Smoke != nil && was.Smoke.Passed) ||
-			was.Phase != Pending && tick.Verdict.Kind == analysis.Pass && h.elapsed >= length(was)
+			was.Phase != Pending && (tick.Verdict.Kind == analysis.Pass || beside(was) && tick.Verdict.Kind != analysis.Fail) && h.elapsed >= length(was)
 		if _, _, rolls := was.Batch(); rolls && version == was.To {
 			passed = passed && tick.BatchUp
 		}
@@ -197,7 +199,7 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 		t.Fatalf("%s: the history has %d entries or lost its first", h.name, len(is.History))
 	}
 	for _, e := range effects {
-		if cut, ok := e.(CutNow); ok && (was.Weights[cut.Cut.Version] == 0 || cut.Cut.Generation != was.Generation) {
+		if cut, ok := e.(CutNow); ok && (!p.Service.Reaches(cut.Cut.Version) || cut.Cut.Generation != was.Generation) {
 			t.Fatalf("%s cuts %+v", h.name, cut.Cut)
 		}
 	}
@@ -219,6 +221,13 @@ func checkPlan(t failer, h happening, p Pair) {
 	}
 	if weight != 0 && !planned {
 		t.Fatalf("%s: %s has %s, which no stage of the plan says", h.name, r.To, weight)
+	}
+	mirrored := s.Mirror != nil && s.Mirror.To == r.To
+	if wants := r.Stage >= 0 && !r.onStable() && r.Plan.Stages[r.Stage].Mirror > 0 && r.Ending == nil; mirrored != wants {
+		t.Fatalf("%s: the mirror is %v in stage %d", h.name, s.Mirror, r.Stage)
+	}
+	if s.Force != nil && (s.Force.To != r.To || r.Stage < 0 || r.onStable() || r.Ending != nil) {
+		t.Fatalf("%s: users are led to %s", h.name, s.Force.To)
 	}
 	admitted, limited := s.Admitted[r.To]
 	if mixed := weight != 0 && weight != configs.Whole; limited != (mixed && r.Endpoints != nil) || limited && s.Admitted[r.From] < 1 {
@@ -243,6 +252,11 @@ func checkVerbs(t failer, p Pair, h happening, err error) {
 	if allowed != (err == nil) {
 		t.Fatalf("%s in phase %s: allowed %v, error %v", h.name, p.Rollout.Phase, allowed, err)
 	}
+}
+
+// beside reports whether only what goes beside the split can fail the stage.
+func beside(s State) bool {
+	return s.Phase == Progressing && !s.manual() && s.Weights[s.To] == 0 && s.Plan.Stages[s.Stage].Beside()
 }
 
 // length is how long the present stage or bake lasts at least.
