@@ -110,6 +110,26 @@ func (c Condition) levels() []Level {
 	return append(levels, Level{c.Percentile, c.Times})
 }
 
+// Beside returns the policy of what a candidate answers beside the split: copies,
+// and users who were led to it. It has the limits that are not relative to stable,
+// because nobody drew those requests, and Limits stay what they are. Whoever
+// judges by both gives each its share of Alpha: see Candidates.
+func (p Policy) Beside() Policy {
+	var rules []Rule
+	for _, r := range p.Rules {
+		switch {
+		case !r.Condition.counted() || r.Condition.Relative() && r.Condition.Latency == 0:
+			continue
+		case r.Condition.Relative():
+			r.Action = Notify // it is here for its latency
+		}
+		r.ID += "-beside"
+		rules = append(rules, r)
+	}
+	p.Rules = rules
+	return p
+}
+
 // Levels are the distinct levels of the rules, in order: what a recorder must
 // compare requests with, at the latencies that a Pace gives.
 func (p Policy) Levels() []Level {

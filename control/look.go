@@ -91,11 +91,11 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 
 // cutFailed cuts the candidates that are proven bad.
 func (c *Controller) cutFailed(t *trial, now time.Time) {
-	for _, s := range t.sides {
+	for _, s := range t.judging() {
 		if !s.decides().Failed() {
 			continue
 		}
-		if v := s.decides().Verdict(); failed(v) && c.weighs(t.service, s.version) && c.versionUp(t.service, t.from) {
+		if v := s.decides().Verdict(); failed(v) && c.reaches(t.service, s.version) && c.versionUp(t.service, t.from) {
 			c.cut(rollout.Cut{
 				Rollout: t.id, Service: t.service, Version: s.version, Generation: t.stretch.Generation,
 				At: now, Reason: v.Text, Verdict: v,
@@ -110,7 +110,7 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 	stableRounds := c.failingRounds(t.service, t.from)
 	for _, s := range t.sides {
 		rounds := s.shared.alone(c.failingRounds(t.service, s.version), stableRounds)
-		if c.versionUp(t.service, s.version) || !stableUp || !c.weighs(t.service, s.version) {
+		if c.versionUp(t.service, s.version) || !stableUp || !c.reaches(t.service, s.version) {
 			s.unready = 0
 		} else if s.unready += delta; s.unready >= t.unreadyFor {
 			rounds = -1
@@ -119,6 +119,9 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 		if s.fleet != nil {
 			s.fleet.judge.Health(rounds, stableUp)
 		}
+	}
+	for _, s := range t.besides {
+		s.judge.Health(0, stableUp)
 	}
 }
 
@@ -211,7 +214,7 @@ func (c *Controller) afterwards(t *trial, pair rollout.Pair, now time.Time) roll
 	if r.Phase != rollout.RolledBack || pair.Service.Rollout != "" || r.Verdict == nil {
 		return nil
 	}
-	for _, s := range t.sides {
+	for _, s := range t.judging() {
 		if s.stableBreaks(r.Verdict.Rule) {
 			return rollout.StableBreaks{At: now, Rule: r.Verdict.Rule}
 		}

@@ -52,7 +52,12 @@ func (c *Controller) compiled(service, version string) *route.Version {
 	return nil
 }
 
-// weighs reports whether this node gives the version requests.
-func (c *Controller) weighs(service, version string) bool {
-	return c.built.Effective(service)[version] > 0
+// reaches reports whether this node gives the version requests, by the split or
+// beside it.
+func (c *Controller) reaches(service, version string) bool {
+	if c.built.Effective(service)[version] > 0 {
+		return true
+	}
+	s := c.opts.Tables.Load().Service(service)
+	return s != nil && (s.Force != nil && s.Force.Version.Name == version || s.Mirror != nil && s.Mirror.Version.Name == version)
 }

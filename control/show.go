@@ -109,7 +109,7 @@ func (c *Controller) showRollout(id string) RolloutView {
 	}
 	rv.StageElapsed, rv.Elapsed = t.stageElapsed, t.elapsed
 	if t.ended.IsZero() && len(t.sides) > 0 {
-		rv.Verdict = t.sides[0].decides().Verdict()
+		rv.Verdict = t.verdicts()[t.sides[0].version]
 	}
 	rv.Rules = t.report()
 	return rv

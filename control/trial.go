@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -38,6 +39,7 @@ type trial struct {
 	recorder *stats.Recorder // of stable, while armed
 	pace     *analysis.Pace  // nil: no limit is relative to stable's latency
 	sides    []*side
+	besides  []*side // what goes to the candidates beside the split; often none
 	record   *record
 
 	// lost says that this node has no fuse: what it knew is gone, and its share
@@ -89,6 +91,10 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 		t.unreadyFor = defaultUnreadyFor
 	}
 	policy := policyOf(r, doc)
+	besides := slices.ContainsFunc(r.Plan.Stages, func(s configs.Stage) bool { return s.Beside() })
+	if besides {
+		policy.Candidates *= 2 // a candidate is judged twice
+	}
 	if known != nil && known.Stretch.Generation == r.Generation {
 		t.began, t.judged, t.elapsed = known.Judged, known.Judged, known.Elapsed
 		if known.Stretch == t.stretch {
@@ -116,6 +122,13 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 			}
 		}
 		t.sides = append(t.sides, s)
+		if besides {
+			b, err := newBeside(t, policy, version, known, marks)
+			if err != nil {
+				return nil, err
+			}
+			t.besides = append(t.besides, b)
+		}
 	}
 	t.record = newRecord(t, policy)
 	return t, nil
@@ -129,6 +142,7 @@ func (t *trial) arm(recorders *stats.Registry) {
 		s.recorder = recorders.Recorder(t.service, s.version)
 		s.recorder.Arm(s.recorded)
 	}
+	t.armBesides(recorders)
 }
 
 // disarm detaches it, unless another trial has taken its place.
@@ -141,6 +155,7 @@ func (t *trial) disarm() {
 			s.recorder.Disarm()
 		}
 	}
+	t.disarmBesides()
 }
 
 // advance judges every request that has ripened by tick.
@@ -159,6 +174,7 @@ func (t *trial) advance(tick uint32) {
 			s.judge.Clear()
 		}
 	}
+	t.advanceBesides(tick)
 }
 
 // observe takes a sample of this node.
@@ -259,6 +275,13 @@ func (t *trial) evidence(node, boot string) (evidence, error) {
 			return e, err
 		}
 	}
+	for _, s := range t.besides {
+		raw, err := json.Marshal(s.judge)
+		if err != nil {
+			return e, fmt.Errorf("cannot encode the judge of %q beside the split: %w", s.version, err)
+		}
+		e.Judges[besideKey(s.version)] = raw
+	}
 	return e, nil
 }
 
@@ -268,6 +291,11 @@ func (t *trial) verdicts() map[string]analysis.Verdict {
 	for _, s := range t.sides {
 		byVersion[s.version] = s.decides().Verdict()
 	}
+	for _, s := range t.besides {
+		if v := s.judge.Verdict(); v.Kind == analysis.Fail && byVersion[s.version].Kind != analysis.Fail {
+			byVersion[s.version] = v
+		}
+	}
 	return byVersion
 }
 
@@ -276,6 +304,9 @@ func (t *trial) report() []analysis.RuleReport {
 	var rules []analysis.RuleReport
 	for _, s := range t.sides {
 		rules = append(rules, s.decides().Report()...)
+	}
+	for _, s := range t.besides {
+		rules = append(rules, seen(s.judge.Report())...)
 	}
 	return rules
 }

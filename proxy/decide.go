@@ -99,6 +99,11 @@ func (d *decision) choose() {
 	s := d.service
 	if d.version = d.forced(); d.version != nil {
 		d.lane = stats.Forced
+		if s.Sticky != nil {
+			// One of the users' failures counts once, as any other's does.
+			d.drawBucket()
+			d.issue = false
+		}
 		return
 	}
 	d.lane = stats.Split

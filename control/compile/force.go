@@ -49,6 +49,34 @@ func previews(p *rollout.Preview, rules []route.Rule, s *route.Service) []route.
 	return out
 }
 
+// force compiles which users are led to a version. One that is cut has none, and
+// stable needs none.
+func (b *builder) force(st rollout.Service, s *route.Service, cut names) (*route.Force, error) {
+	f := st.Force
+	if f == nil || f.To == st.Stable || slices.Contains(cut, f.To) {
+		return nil, nil
+	}
+	i := slices.IndexFunc(s.Versions, func(v *route.Version) bool { return v.Name == f.To })
+	if i < 0 {
+		return nil, fmt.Errorf("cannot route service %q: there is no version %q, which users are led to", s.Name, f.To)
+	}
+	out := &route.Force{Version: s.Versions[i]}
+	for _, m := range f.Match {
+		by, name := route.Header, m.Header
+		switch {
+		case m.Cookie != "":
+			by, name = route.Cookie, m.Cookie
+		case m.Query != "":
+			by, name = route.Query, m.Query
+		}
+		if m.Share > 0 && b.Keys == nil {
+			return nil, fmt.Errorf("cannot route service %q: the keys that draw its users have not been read yet", s.Name)
+		}
+		out.Any = append(out.Any, route.NewCondition(by, name, m.Values, int(m.Share), b.Keys, st.Rollout))
+	}
+	return out, nil
+}
+
 // admitted returns how many of so many endpoints of a version take requests.
 // While a version is cut the others have all: nothing stands in their way.
 func admitted(st rollout.Service, cut names, version string, endpoints int) int {

@@ -130,3 +130,33 @@ func TestBuild_AdmitsTheFirstEndpoints(t *testing.T) {
 	f(map[string]int{"green": 0}, false, all[0]) // nothing has weight without an endpoint
 	f(map[string]int{"green": 1}, true, all...)  // nothing is in a cut's way
 }
+
+func TestBuild_LeadsChosenUsersUntilACut(t *testing.T) {
+	b := newBench(t)
+	b.put(document("shop", "/"))
+	b.weigh("shop", map[string]configs.Weight{"blue": 9_000, "green": 1_000})
+	s := b.States["shop"]
+	s.Service.Force = &rollout.Force{To: "green", Match: []configs.Match{
+		{Header: "X-Beta", Values: []string{"1"}}, {Cookie: "beta"}, {Query: "user", Share: 1_000},
+	}}
+	b.States["shop"] = s
+	f := b.build().Service("shop").Force
+	if f == nil || f.Version.Name != "green" || len(f.Any) != 3 {
+		t.Fatalf("compiled to %+v", f)
+	}
+	for i, want := range []struct {
+		by   route.By
+		name string
+	}{{route.Header, "X-Beta"}, {route.Cookie, "beta"}, {route.Query, "user"}} {
+		if c := f.Any[i]; c.By != want.by || c.Name != want.name {
+			t.Errorf("condition %d is on %v %q", i, c.By, c.Name)
+		}
+	}
+	b.Cuts = []rollout.Cut{{Rollout: "m1", Service: "shop", Version: "green"}}
+	if b.build().Service("shop").Force != nil {
+		t.Error("a cut version still has its chosen users")
+	}
+	b.Cuts, b.Keys = nil, nil
+	b.build()
+	b.refused("shop", "keys")
+}

@@ -69,6 +69,9 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	if err := b.split(s, order, cut); err != nil {
 		return nil, err
 	}
+	if s.service.Force, err = b.force(st, s.service, cut); err != nil {
+		return nil, err
+	}
 	s.service.Mirror = mirror(st, s.service, cut)
 	s.service.SetReplays(retry(doc.Retry), doc.Shield, fallback(doc.Fallback, s))
 	if err := edges(s, doc); err != nil {

@@ -25,6 +25,10 @@ type Recorder struct {
 	// trial is nil unless a rollout is in force.
 	trial atomic.Pointer[Trial]
 
+	// beside counts what is copied to the version, and who is led to it, while a
+	// rollout is in force that does so. Nil: nobody judges that.
+	beside atomic.Pointer[Trial]
+
 	// Counted rarely, so not by shard.
 	retries         [Causes]atomic.Uint64
 	denied, dropped atomic.Uint64
@@ -79,8 +83,15 @@ func (r *Recorder) Begin(shard uint32, lane Lane, at int64, bucket int32) Token 
 	}
 	s.begun[lane].Add(1)
 	var ring *ring
-	if trial := r.trial.Load(); trial != nil && lane == Split {
-		ring = trial.begin(i, TickOf(at))
+	switch {
+	case lane == Split:
+		if trial := r.trial.Load(); trial != nil {
+			ring = trial.begin(i, TickOf(at))
+		}
+	case lane == Forced || lane == Mirror:
+		if trial := r.beside.Load(); trial != nil {
+			ring = trial.begin(i, TickOf(at))
+		}
 	}
 	return Token{shard: s, ring: ring, at: at, key: key{bucket: bucket, lane: lane}}
 }
@@ -138,6 +149,20 @@ func (r *Recorder) Arm(t *Trial) {
 	}
 	r.trial.Store(t)
 }
+
+// ArmBeside makes t count the requests of the lanes forced and mirror that begin
+// from now on. Nil ends that.
+func (r *Recorder) ArmBeside(t *Trial) {
+	if t != nil {
+		for i := range r.shards {
+			t.grow(uint32(i))
+		}
+	}
+	r.beside.Store(t)
+}
+
+// ArmedBeside returns the trial of the lanes forced and mirror, or nil.
+func (r *Recorder) ArmedBeside() *Trial { return r.beside.Load() }
 
 // Disarm ends the counting by tick. What the trial holds can still be read,
 // and late ends still reach it.

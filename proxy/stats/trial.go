@@ -21,7 +21,8 @@ const ringTicks = 1024
 // and its increment, from hitting a slot that was reused meanwhile.
 const openTicks = ringTicks - 24
 
-// Trial counts one version's requests of lane split by dispatch tick.
+// Trial counts one version's requests by dispatch tick: those of lane split, or,
+// armed beside, those of the lanes forced and mirror.
 //
 // The goroutine that judges reads Outcomes while requests are counted.
 type Trial struct {
