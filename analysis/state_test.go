@@ -48,6 +48,16 @@ func TestJudge_GoesOnAfterARestartAsIfNothingHadBeen(t *testing.T) {
 	t.Logf("the state has %d bytes", len(want))
 }
 
+func TestJudge_KeepsItsEvidenceWhenTheTimeoutChanges(t *testing.T) {
+	p := triggers(t, "error_rate > 1%")
+	w := newWorld(p)
+	w.ticks(100, 0, 3)
+	p.Timeout = time.Minute
+	if err := json.Unmarshal(mustJSON(t, w.Judge), NewJudge(p)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestJudge_RefusesAStateThatIsNotItsOwn(t *testing.T) {
 	p := triggers(t, "error_rate > 1%")
 	w := newWorld(p)

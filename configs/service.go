@@ -160,6 +160,21 @@ type Sticky struct {
 	Query  string        `json:"query,omitempty" yaml:"query,omitempty"`   // with `by: query`
 }
 
+// SameKey reports whether two services tell clients apart by the same key and
+// treat it in the same way; nil is no key.
+func (s *Sticky) SameKey(o *Sticky) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	name := func(s *Sticky) string {
+		if s.Cookie == nil {
+			return ""
+		}
+		return s.Cookie.Name
+	}
+	return s.By == o.By && s.Mode == o.Mode && s.Header == o.Header && s.Query == o.Query && name(s) == name(o)
+}
+
 // StickyCookie shapes the cookie that carries a client's bucket.
 type StickyCookie struct {
 	Name   string   `json:"name,omitempty" yaml:"name,omitempty"`       // default `weir_id`

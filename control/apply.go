@@ -147,7 +147,29 @@ func (c *Controller) keeps(doc configs.Service, state rollout.Service) error {
 	if inForce && before[state.Stable].Revision != after[state.Stable].Revision {
 		return refuse(Conflict, "deploy it as another version, or abort the rollout first", "the revision of stable version %q cannot change while %s", state.Stable, where)
 	}
+	if inForce {
+		return judgedBy(c.mirror.services[doc.Name].value, doc, r)
+	}
 	return nil
+}
+
+// judgedBy refuses a document by which a rollout in force would be judged in
+// another way. What was proven so far was proven of other requests or of another
+// limit, and to begin again with each change would spend the promise as often.
+func judgedBy(was, is configs.Service, r rollout.State) error {
+	what := ""
+	switch {
+	case !was.Sticky.SameKey(is.Sticky):
+		what = "sticky key"
+	case r.Strategy == configs.StrategyManual && !reflect.DeepEqual(was.GuardPolicy().Rules, is.GuardPolicy().Rules):
+		what = "guard"
+	default:
+		return nil
+	}
+	return &Error{
+		Kind: Conflict, Allowed: r.Allowed(), Hint: "let the rollout end, or abort it, and apply this then",
+		Text: fmt.Sprintf("the %s of %q cannot change: rollout %s is in force (%s) and is judged by it", what, is.Name, r.ID, r.Phase),
+	}
 }
 
 // inUse are the versions that a service needs, with the reason. r is the rollout

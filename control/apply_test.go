@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
@@ -54,6 +55,41 @@ func TestApply_RefusesWhatAnUndoNeedsAndSaysUntilWhen(t *testing.T) {
 	if e := l.refused(ApplyService{Document: doc, Actor: "nobody"}); e.Kind != Conflict || !strings.Contains(e.Text, "kept for undo until 2") {
 		t.Fatalf("removing the version before: %+v", e)
 	}
+}
+
+// A rollout is judged to its end by what it began with.
+func TestApply_RefusesToChangeWhatARolloutIsJudgedBy(t *testing.T) {
+	l := newLab(t)
+	l.do(ApplyService{Document: shop(), Actor: "ana"})
+	change := func(with func(*configs.Service)) configs.Service {
+		doc := shop()
+		with(&doc)
+		return doc
+	}
+	sticky := change(func(s *configs.Service) { s.Sticky = &configs.Sticky{By: "header", Header: "X-User"} })
+	guard := change(func(s *configs.Service) {
+		s.Guard = &configs.Guard{Triggers: []configs.Trigger{{Condition: analysis.Condition{Metric: analysis.ErrorRate, Rate: 50_000}}}}
+	})
+	refused := func(doc configs.Service, what string) {
+		t.Helper()
+		e := l.refused(ApplyService{Document: doc, Actor: "nobody"})
+		if e.Kind != Conflict || !strings.Contains(e.Text, what) || len(e.Allowed) == 0 {
+			t.Fatalf("another %s: %+v", what, e)
+		}
+	}
+
+	id := l.do(StartRollout{Plan: canary(stage(1000, time.Hour)), Actor: "ana"}).ID
+	refused(sticky, "sticky key")
+	l.do(ApplyService{Document: guard, Actor: "ana"}) // a plan has limits of its own
+	l.do(ApplyService{Document: shop(), Actor: "ana"})
+	l.do(Act{ID: id, Verb: "abort", Actor: "ana"})
+
+	l.do(SetWeights{Service: "shop", Weights: map[string]configs.Weight{"blue": 9000, "green": 1000}, Actor: "ana"})
+	refused(sticky, "sticky key")
+	refused(guard, "guard")
+	l.do(SetWeights{Service: "shop", Weights: map[string]configs.Weight{"blue": 10_000}, Actor: "ana"})
+	l.do(ApplyService{Document: guard, Actor: "ana"})
+	l.do(ApplyService{Document: sticky, Actor: "ana"})
 }
 
 func TestApply_ResetWeightsFollowsTheDocument(t *testing.T) {
