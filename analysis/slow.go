@@ -18,11 +18,16 @@ type slowState struct {
 	Half   int64 `json:"half"` // the open half patience, counted from the start
 	Open   pair  `json:"open"`
 	Before pair  `json:"before"`
-	// OpenParts and BeforeParts are the same by stratum, in a fleet.
-	OpenParts   []Part `json:"open_parts,omitempty"`
-	BeforeParts []Part `json:"before_parts,omitempty"`
-	Full        bool   `json:"full"`             // whether Before is a whole half
-	Shared      *pair  `json:"shared,omitempty"` // the last window, if both versions broke the rule in it
+	// OpenParts and BeforeParts are the same by stretches of equal weight, and in
+	// those by stratum. From is where the open stretch begins, which is that since
+	// the weight changed at WeightAt.
+	OpenParts   []Part        `json:"open_parts,omitempty"`
+	BeforeParts []Part        `json:"before_parts,omitempty"`
+	From        int           `json:"from"`
+	WeightAt    time.Duration `json:"weight_at"`
+
+	Full   bool  `json:"full"`             // whether Before is a whole half
+	Shared *pair `json:"shared,omitempty"` // the last window, if both versions broke the rule in it
 }
 
 // looks is how often the slow path looks in the longest possible rollout.
@@ -34,8 +39,27 @@ func (j *Judge) observeSlow(i int, s Sample) {
 	j.closeWindows(i, s.At)
 	slow := &j.state.Rules[i].Slow
 	slow.Open.add(pair{s.Stable, s.Candidate})
-	if j.rules[i].strata {
-		slow.OpenParts = addParts(slow.OpenParts, s.parts())
+	if s.At > j.state.WeightAt && slow.WeightAt != j.state.WeightAt {
+		slow.WeightAt = j.state.WeightAt
+		slow.From = len(slow.OpenParts)
+		if slow.From > maxSlowParts {
+			slow.From = 0
+		}
+	}
+	slow.addParts(s.parts())
+}
+
+// maxSlowParts bounds how many stretches are told apart where weights change
+// without end.
+const maxSlowParts = 1024
+
+// addParts adds counts by stratum to the open stretch.
+func (s *slowState) addParts(parts []Part) {
+	for len(s.OpenParts) < s.From+len(parts) {
+		s.OpenParts = append(s.OpenParts, Part{})
+	}
+	for k := range parts {
+		s.OpenParts[s.From+k].add(parts[k])
 	}
 }
 
@@ -53,11 +77,12 @@ func (j *Judge) closeWindows(i int, at time.Duration) {
 	if slow.Full {
 		window := slow.Before
 		window.add(slow.Open)
-		j.decideSlow(i, window, addParts(slow.BeforeParts, slow.OpenParts))
+		slow.BeforeParts = append(slow.BeforeParts, slow.OpenParts...)
+		j.decideSlow(i, window, slow.BeforeParts)
 	}
 	// A gap of more than a half leaves nothing of the last patience.
 	slow.Before, slow.Full = slow.Open, true
-	slow.BeforeParts, slow.OpenParts = slow.OpenParts, slow.BeforeParts[:0]
+	slow.BeforeParts, slow.OpenParts, slow.From = slow.OpenParts, slow.BeforeParts[:0], 0
 	if half > slow.Half+1 {
 		slow.Before, slow.BeforeParts = pair{}, nil
 	}
@@ -65,7 +90,8 @@ func (j *Judge) closeWindows(i int, at time.Duration) {
 	slow.Half = half
 }
 
-// decideSlow judges one whole patience. Parts are the window by stratum.
+// decideSlow judges one whole patience. Parts are the window in pieces, of which
+// each had one share of candidate and one stable.
 func (j *Judge) decideSlow(i int, window pair, parts []Part) {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	st.Slow.Shared = nil
@@ -89,8 +115,9 @@ func (j *Judge) decideSlow(i int, window pair, parts []Part) {
 }
 
 // matched is stable as bad as it would be with the candidate's share of each
-// stratum, if that is worse than it is: where a bad node sends more of its
-// requests to the candidate, stable's sum over all nodes is no measure of it.
+// part, if that is worse than it is: where a bad node, or the bad half of a time in
+// which the weight rose, sends more requests to the candidate, stable's sum is no
+// measure of it.
 func matched(stable Counts, parts []Part) Counts {
 	var bad, of float64
 	for _, p := range parts {

@@ -110,6 +110,43 @@ func TestJudge_SlowPathHoldsWhileStableIsDown(t *testing.T) {
 	}
 }
 
+// A fault of both in the half of a patience in which the candidate had more of the
+// requests is nobody's, although the sums blame the candidate.
+func TestJudge_SlowPathSeesThatTheWeightRose(t *testing.T) {
+	f := func(known bool, sharedToo uint64, want bool) {
+		t.Helper()
+		p := triggers(t, "error_rate > 1%")
+		p.Rules[0].Patience = time.Minute
+		j := NewJudge(p)
+		j.SetStage(Stage{Weight: 5000})
+		for at := time.Second; at <= 2*time.Minute; at += time.Second {
+			j.state.Now = at
+			s := Sample{At: at, Stable: counts(30, 0), Candidate: counts(30, 0), Parts: make([]Part, 1)}
+			if at > 75*time.Second { // in the middle of a half
+				if known {
+					j.SetStage(Stage{Index: 1, Weight: 9000, Elapsed: at - 75*time.Second})
+				}
+				s.Stable, s.Candidate = counts(2, 0), counts(18, 0)
+				if at <= 90*time.Second {
+					s.Candidate = counts(18, 4)
+				}
+				if at <= 90*time.Second && at%(5*time.Second) == 0 {
+					s.Stable = counts(2, sharedToo)
+				}
+			}
+			s.Parts[0] = Part{s.Stable, s.Candidate}
+			j.observeSlow(0, s)
+		}
+		j.Advance(time.Hour)
+		if j.Failed() != want {
+			t.Errorf("weight known %v, stable %d bad: failed %v: %+v", known, sharedToo, j.Failed(), j.Verdict())
+		}
+	}
+	f(true, 1, false)
+	f(false, 1, true) // the case bites
+	f(true, 0, true)  // it is the candidate's own
+}
+
 func TestJudge_SlowPathForgetsWhatLiesBeforeAGap(t *testing.T) {
 	p := triggers(t, "error_rate > 1%")
 	p.Rules[0].Patience = time.Minute

@@ -77,8 +77,8 @@ func (s *judgeState) check(like *judgeState) error {
 				return fmt.Errorf("rule %d: %w", i, err)
 			}
 		}
-		if r.Slow.Half < 0 {
-			return fmt.Errorf("rule %d: the window is negative", i)
+		if r.Slow.Half < 0 || r.Slow.From < 0 || r.Slow.From > len(r.Slow.OpenParts) {
+			return fmt.Errorf("rule %d: the window is out of range", i)
 		}
 		for k := range r.Fast {
 			f := &r.Fast[k]

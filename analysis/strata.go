@@ -48,14 +48,3 @@ func (st *ruleState) observeSlacks(s Sample) {
 		st.Slacks[k].Observe(s.At, p.Stable.N, p.Stable.X)
 	}
 }
-
-// addParts adds counts by stratum to sum and returns it.
-func addParts(sum, parts []Part) []Part {
-	for len(sum) < len(parts) {
-		sum = append(sum, Part{})
-	}
-	for k := range parts {
-		sum[k].add(parts[k])
-	}
-	return sum
-}

@@ -22,6 +22,7 @@ import (
 type bare struct {
 	*Controller
 	t        testing.TB
+	dir      string // of the store
 	tables   atomic.Pointer[route.Table]
 	revision int64
 	clock    time.Time
@@ -29,12 +30,13 @@ type bare struct {
 
 func newBare(t testing.TB) *bare {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{External: &store.External{Endpoints: []string{"http://127.0.0.1:1"}}, Dir: t.TempDir(), Node: "one"}, zap.NewNop())
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Options{External: &store.External{Endpoints: []string{"http://127.0.0.1:1"}}, Dir: dir, Node: "one"}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	endpoints := upstream.NewRegistry(upstream.Options{})
-	b := &bare{t: t, revision: 10, clock: time.Now()}
+	b := &bare{t: t, dir: dir, revision: 10, clock: time.Now()}
 	b.Controller = New(Options{
 		Node: "one", Boot: "boot", Now: func() int64 { return int64(time.Second) }, Tables: &b.tables,
 		Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: zap.NewNop(),

@@ -42,6 +42,9 @@ func (c *Controller) update(u store.Update, now time.Time) {
 		c.publish()
 		c.dropCuts()
 	}
+	if u.Full && u.Source == store.SourceEtcd {
+		c.sweepFuses()
+	}
 	c.stepCuts(ch.cuts, now)
 	if ch.told {
 		c.frost = freezes{}

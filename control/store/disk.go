@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 const (
 	copyKind = "weir-state"
 	fuseKind = "weir-fuse"
+
+	fuseSuffix = ".fuse"
 )
 
 // diskCopy is the payload of the disk copy: what a node needs to serve with etcd gone.
@@ -218,6 +221,23 @@ func (s *Store) LoadFuse(rollout string) (state []byte, ok bool, err error) {
 	return state, true, nil
 }
 
+// Fuses are the rollouts that SaveFuse kept a state of on disk, of whichever life
+// of this node.
+func (s *Store) Fuses() ([]string, error) {
+	entries, err := os.ReadDir(s.disk.fuseDir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list the fuses: %w", err)
+	}
+	var rollouts []string
+	for _, e := range entries {
+		name, is := strings.CutSuffix(e.Name(), fuseSuffix)
+		if rollout, err := url.PathUnescape(name); is && err == nil {
+			rollouts = append(rollouts, rollout)
+		}
+	}
+	return rollouts, nil
+}
+
 func (d *disk) flushFuses() error {
 	d.mu.Lock()
 	fuses := d.mu.fuses
@@ -261,7 +281,7 @@ func (d *disk) forgetFuse(rollout string) error {
 
 // fusePath escapes rollout: a name from the state must not choose a directory.
 func (d *disk) fusePath(rollout string) string {
-	return filepath.Join(d.fuseDir, url.PathEscape(rollout)+".fuse")
+	return filepath.Join(d.fuseDir, url.PathEscape(rollout)+fuseSuffix)
 }
 
 // signal wakes the reader of c, which has room for one.

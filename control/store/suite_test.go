@@ -314,10 +314,19 @@ func testFuses(t *testing.T, opts Options) {
 	n = openNode(t, opts)
 	f("r1", "state 99")
 	f("../r2", "other")
+	listed := func(want ...string) {
+		t.Helper()
+		got, err := n.Fuses()
+		if err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+			t.Errorf("fuses on disk: %q, %v; want %q", got, err, want)
+		}
+	}
+	listed("../r2", "r1")
 	if err := n.Forget("r1"); err != nil {
 		t.Fatal(err)
 	}
 	f("r1", "")
+	listed("../r2")
 	path := n.disk.fusePath("../r2")
 	if !strings.HasPrefix(path, n.disk.fuseDir) || strings.Contains(path, "/../") {
 		t.Errorf("the fuse of a strange name is at %q", path)
