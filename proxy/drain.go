@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ func (s *Server) Draining() bool { return s.handler.draining.Load() }
 // It returns an error if requests had to be cut off. Call it once.
 func (s *Server) Drain(ctx context.Context) error {
 	s.handler.draining.Store(true)
+	s.leave()
 	pause(ctx, s.options.DrainWindow)
 
 	s.mu.Lock()
@@ -47,6 +49,29 @@ func (s *Server) Drain(ctx context.Context) error {
 		return fmt.Errorf("cannot drain %d connections within the grace period: cut off", cut)
 	}
 	return nil
+}
+
+// HandOver says that another process accepts from the socket of ln too. Drain
+// then leaves it to that process at once, with all connections in its queue.
+func (s *Server) HandOver(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if l.Listener == ln {
+			l.handed = true
+		}
+	}
+}
+
+// leave closes the listeners that were handed over.
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if l.handed {
+			_ = l.Listener.Close()
+		}
+	}
 }
 
 // deaf reports whether no listener is left.

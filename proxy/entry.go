@@ -23,6 +23,10 @@ type Entry struct {
 	// H2C takes HTTP/2 on plaintext from clients that begin with its preface
 	// (RFC 9113 section 3.3).
 	H2C bool
+	// Kept says that another process keeps the listening socket open, systemd
+	// say. At its end the listener leaves the connections that wait in its queue
+	// to whom they will be accepted by.
+	Kept bool
 }
 
 // begin brings a new connection to its first request: the PROXY header and the

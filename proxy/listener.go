@@ -32,6 +32,7 @@ type listener struct {
 	server *Server
 	entry  Entry
 
+	handed bool // Drain closes it at once; the Server's mutex guards it
 	ending atomic.Bool
 	last   time.Time // when the listener ends whatever arrives; set before ending
 	empty  bool      // the queue was found empty while ending; used by next alone
@@ -70,6 +71,10 @@ const settle = 200 * time.Millisecond
 // end makes next return io.EOF after the connections that were completed so
 // far. New ones are left unanswered until the socket closes, and refused then.
 func (l *listener) end() {
+	if l.entry.Kept {
+		_ = l.Listener.Close()
+		return
+	}
 	sc, ok := l.Listener.(interface {
 		syscall.Conn
 		SetDeadline(time.Time) error

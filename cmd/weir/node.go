@@ -1,9 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
@@ -38,6 +37,7 @@ type node struct {
 
 	tables     atomic.Pointer[route.Table]
 	endpoints  *upstream.Registry
+	recorders  *stats.Registry
 	store      *store.Store
 	sender     *notify.Sender
 	hooks      *hook.Caller
@@ -52,16 +52,36 @@ type node struct {
 	listeners []net.Listener // of clients
 	entries   []proxy.Entry  // how the connections of each begin
 	tls       []*proxy.TLS   // in use anywhere; their files are watched
+	bare      net.Listener   // of the control API, under its TLS
 	control   net.Listener
 	status    net.Listener // nil: none
 	tokens    *api.Tokens  // nil: none are asked for
+
+	controlTLS *proxy.TLS // nil: plaintext
+	names      []string   // of sockets, for a process that takes over
+	kept       []bool     // those that systemd has too
+	lasting    bool       // SIGUSR2 hands over
+	elder      *peer      // the process that is taken over from; nil: none
+
+	stops // of what runs
 }
 
 // newNode opens everything that can be refused: addresses, tokens, the state.
 // Nothing runs yet. Close it if run is not called. The error is that of ctx if it
 // ended meanwhile.
-func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *node, err error) {
-	n := &node{config: config, log: log}
+func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (*node, error) {
+	return newHeir(ctx, config, log, nil)
+}
+
+// newHeir is newNode with what the process was started with, and for one that
+// its own binary can take over from. The process that it takes over from itself
+// lets go of the state when all else is open. in may be nil.
+func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inherited) (_ *node, err error) {
+	n := &node{config: config, log: log, recorders: stats.NewRegistry(), lasting: in != nil}
+	if in == nil {
+		in = &inherited{}
+	}
+	n.elder = in.elder
 	if config.Name == "" {
 		return nil, errors.New("this node has no name, and the name of its host cannot be one; write `name: edge-1` in the node file")
 	}
@@ -82,7 +102,7 @@ func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *nod
 	if err := api.CheckAddress(config.Control.Address, n.tokens); err != nil {
 		return nil, err
 	}
-	if err := n.listen(ctx); err != nil {
+	if err := n.listen(ctx, in); err != nil {
 		return nil, err
 	}
 	if err := n.encrypt(); err != nil {
@@ -99,54 +119,110 @@ func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (_ *nod
 	}
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
-	// An etcd that was given up while it starts would go on in its folder; its
-	// start is bounded.
-	state, err := storeOptions(config)
-	if err != nil {
-		return nil, err
-	}
-	if n.store, err = store.Open(context.WithoutCancel(ctx), state, log); err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
 	n.sender = notify.NewSender(notify.SenderOptions{
 		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets,
 	})
 	n.hooks = hook.New(hook.Options{Node: config.Name, Secrets: config.Secrets})
-	n.controller = control.New(control.Options{
-		Node: config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
-		Endpoints: n.endpoints, Recorders: stats.NewRegistry(), Store: n.store, Log: log,
-		Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
-	})
-	return n, nil
+	if _, err := storeOptions(config); err != nil {
+		return nil, err
+	}
+	if n.elder != nil {
+		if err := n.elder.say(message{Say: sayPrepared}); err != nil {
+			return nil, err
+		}
+		if _, err := n.elder.expect(sayGo, preparing); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.openState(ctx); err != nil {
+		return nil, err
+	}
+	return n, ctx.Err()
 }
 
-func (n *node) listen(ctx context.Context) error {
-	open := func(what, address string) (net.Listener, error) {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return nil, fmt.Errorf("cannot listen on %s address %q: %w", what, address, err)
+// openState opens what only one process at a time can have open.
+func (n *node) openState(ctx context.Context) (err error) {
+	state, err := storeOptions(n.config)
+	if err != nil {
+		return err
+	}
+	// An etcd that was given up while it starts would go on in its folder; its
+	// start is bounded.
+	if n.store, err = store.Open(context.WithoutCancel(ctx), state, n.log); err != nil {
+		return err
+	}
+	n.controller = control.New(control.Options{
+		Node: n.config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
+		Endpoints: n.endpoints, Recorders: n.recorders, Store: n.store, Log: n.log,
+		Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
+	})
+	return nil
+}
+
+// listen takes the sockets that the process was started with, and opens the rest.
+func (n *node) listen(ctx context.Context, in *inherited) error {
+	open := func(name, address string, open func() (net.Listener, error)) (net.Listener, error) {
+		s, ok := in.take(name, address)
+		if !ok {
+			var err error
+			if s.ln, err = open(); err != nil {
+				return nil, err
+			}
 		}
-		return l, nil
+		n.names, n.kept = append(n.names, name), append(n.kept, s.kept)
+		return s.ln, nil
+	}
+	plain := func(what, address string) func() (net.Listener, error) {
+		return func() (net.Listener, error) {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return nil, fmt.Errorf("cannot listen on %s address %q: %w", what, address, err)
+			}
+			return l, nil
+		}
 	}
 	for _, l := range n.config.Listen {
-		ln, err := proxy.Listen(ctx, l.Address)
+		ln, err := open(clientsName(l), l.Address, func() (net.Listener, error) { return proxy.Listen(ctx, l.Address) })
 		if err != nil {
 			return err
 		}
 		n.listeners = append(n.listeners, ln)
 	}
-	var err error
-	if n.control, err = open("control", n.config.Control.Address); err != nil {
+	address := n.config.Control.Address
+	ln, err := open(controlName(n.config), address, plain("control", address))
+	if err != nil {
 		return err
 	}
+	n.listenControl(ln)
 	if n.config.Status != nil {
-		n.status, err = open("status", n.config.Status.Address)
+		address = n.config.Status.Address
+		if n.status, err = open(statusName(n.config), address, plain("status", address)); err != nil {
+			return err
+		}
 	}
-	return err
+	return in.done()
 }
+
+// listenControl serves the control API on ln from now on.
+func (n *node) listenControl(ln net.Listener) {
+	n.bare, n.control = ln, ln
+	if n.controlTLS != nil {
+		n.control = tls.NewListener(ln, n.controlTLS.Config())
+	}
+}
+
+// sockets are all listening sockets, in the order of names.
+func (n *node) sockets() []net.Listener {
+	all := append(n.listeners[:len(n.listeners):len(n.listeners)], n.bare)
+	if n.status != nil {
+		all = append(all, n.status)
+	}
+	return all
+}
+
+func clientsName(l configs.Listen) string { return "clients " + l.Address }
+func controlName(c *configs.Node) string  { return "control " + c.Control.Address }
+func statusName(c *configs.Node) string   { return "status " + c.Status.Address }
 
 // close lets go of what newNode opened.
 func (n *node) close() {
@@ -173,106 +249,6 @@ func (n *node) close() {
 	if n.endpoints != nil {
 		n.endpoints.Close()
 	}
-}
-
-// run serves until ctx ends, then drains: clients first, then the control API,
-// then the state, so that a release is watched to the last request.
-func (n *node) run(ctx context.Context) error {
-	started := time.Now()
-	defer n.close()
-	failed := make(chan error, 8+len(n.listeners)) // everybody reports once
-	stopStore := n.spawn(failed, "store", n.store.Run)
-	stopController := n.spawn(failed, "controller", n.controller.Run)
-	stopTLS := n.watchTLS(failed)
-	stopObservers := n.observe(failed)
-	stopAPI := n.spawn(failed, "control API", func(ctx context.Context) error {
-		return api.Serve(ctx, n.control, api.New(n.apiOptions()))
-	})
-	stopStatus := func() {}
-	if n.status != nil {
-		stopStatus = n.spawn(failed, "status", func(ctx context.Context) error {
-			return api.Serve(ctx, n.status, api.NewStatus(n.apiOptions()))
-		})
-	}
-	n.store.Lead()
-	err := n.load(ctx, failed)
-	if err == nil {
-		err = n.apply(ctx)
-	}
-	if err == nil {
-		n.serve(failed)
-		n.log.Info("weir is ready", zap.String("node", n.config.Name), zap.Strings("clients", addresses(n.listeners)),
-			zap.String("control", n.control.Addr().String()), zap.Duration("took", time.Since(started)))
-		select {
-		case <-ctx.Done():
-		case err = <-failed:
-			n.log.Error("stopping", zap.Error(err))
-		}
-		n.drain()
-	}
-	stopStatus()
-	stopAPI()
-	stopTLS()
-	stopObservers()
-	stopController()
-	stopStore()
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	return err
-}
-
-// spawn runs f until the function that it returns is called, which waits for f
-// to end. An error of f is reported once.
-func (n *node) spawn(failed chan<- error, what string, f func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := f(ctx); err != nil && ctx.Err() == nil {
-			failed <- fmt.Errorf("%s ended: %w", what, err)
-		}
-	})
-	return func() {
-		cancel()
-		running.Wait()
-	}
-}
-
-// load waits for the first state.
-func (n *node) load(ctx context.Context, failed <-chan error) error {
-	for !n.controller.Loaded() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-failed:
-			return err
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
-// serve lets clients in.
-func (n *node) serve(failed chan<- error) {
-	for i, l := range n.listeners {
-		n.accepting.Go(func() {
-			err := n.server.ServeEntry(l, n.entries[i])
-			if err != nil || !n.server.Draining() {
-				failed <- fmt.Errorf("clients of %s are accepted no more: %w", l.Addr(), cmp.Or(err, net.ErrClosed))
-			}
-		})
-	}
-	n.serving.Store(true)
-}
-
-func (n *node) drain() {
-	started := time.Now()
-	n.log.Info("draining", zap.Int64("connections", n.server.Connections()))
-	if err := n.server.Drain(context.Background()); err != nil {
-		n.log.Warn("drained with loss", zap.Error(err))
-	}
-	n.accepting.Wait()
-	n.log.Info("drained", zap.Duration("took", time.Since(started)))
 }
 
 func (n *node) apiOptions() api.Options {

@@ -24,7 +24,12 @@ The node file says where to listen and where the state lives; everything else
 is in the state, which the control API changes. Without state.etcd.endpoints an
 etcd runs inside this process. SIGTERM drains: every answer closes its
 connection, new connections are taken for drain.window, and requests in flight
-get drain.grace.`,
+get drain.grace.
+
+SIGUSR2 starts the binary anew, with the same arguments, and hands over to it
+without refusing or losing a connection; if the new process fails, this one goes
+on. Sockets that systemd passes (LISTEN_FDS) are used where the node file names
+their address. SIGHUP opens log.access_file anew.`,
 		Example: `  weir serve -c node.yaml
   weir check node.yaml && weir serve -c node.yaml`,
 		Args: cobra.NoArgs,
@@ -36,12 +41,16 @@ get drain.grace.`,
 			if err != nil {
 				return err
 			}
+			in, err := openInherited()
+			if err != nil {
+				return err
+			}
 			log, err := newLog(config.Log)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = log.Sync() }() // a terminal cannot be synced
-			n, err := newNode(cmd.Context(), config, log)
+			n, err := newHeir(cmd.Context(), config, log, in)
 			if errors.Is(err, context.Canceled) {
 				return nil // told to end before it had begun
 			}

@@ -14,7 +14,7 @@ import (
 // encrypt reads the TLS files of all listeners.
 func (n *node) encrypt() error {
 	for i, l := range n.config.Listen {
-		e := proxy.Entry{ProxyProtocol: l.ProxyProtocol, H2C: l.H2C}
+		e := proxy.Entry{ProxyProtocol: l.ProxyProtocol, H2C: l.H2C, Kept: n.kept[i]}
 		if l.TLS != nil {
 			files := proxy.TLSFiles{ClientCA: l.TLS.ClientCA}
 			for _, c := range l.TLS.Certificates {
@@ -38,7 +38,8 @@ func (n *node) encrypt() error {
 	if err != nil {
 		return fmt.Errorf("cannot serve the control API with TLS (control.tls): %w", err)
 	}
-	n.control = tls.NewListener(n.control, t.Config())
+	n.controlTLS = t
+	n.listenControl(n.bare)
 	return nil
 }
 

@@ -138,6 +138,11 @@ func TestServe_OperatorsAreKnownByTheirCertificates(t *testing.T) {
 		}
 	}
 
+	for deadline := time.Now().Add(20 * time.Second); len(n.controller.View().Nodes) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the node did not announce itself")
+		}
+	}
 	crt, key := filepath.Join(dir, "edge.crt"), filepath.Join(dir, "edge.key")
 	f(exitDone, "one", "get", "nodes", "--ca", crt, "--cert", crt, "--key", key)
 	f(exitFailed, "edge has the role viewer", "delete", "service", "shop", "--ca", crt, "--cert", crt, "--key", key)
