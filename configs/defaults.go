@@ -73,7 +73,7 @@ func (t *Trace) setDefaults() {
 
 // SetDefaults fills in what s leaves out. What s points to is copied before it
 // is changed, so that a shallow copy of a shared document can be given. Health
-// and Guard stay nil, Ejection and Circuit do not; Weights stay empty, which means all on Stable.
+// and Guard stay nil, Ejection, Circuit and Resolve do not; Weights stay empty, which means all on Stable.
 func (s *Service) SetDefaults() {
 	s.Timeout = orDuration(s.Timeout, 15*time.Second)
 	s.IdleTimeout = orDuration(s.IdleTimeout, 5*time.Minute)
@@ -131,7 +131,13 @@ func (s *Service) setPoolDefaults() {
 	}
 	circuit.Connections = cmp.Or(circuit.Connections, 1024)
 	circuit.Pending = cmp.Or(circuit.Pending, 1024)
-	s.Ejection, s.Circuit = &ejection, &circuit
+	resolve := Resolve{}
+	if s.Resolve != nil {
+		resolve = *s.Resolve
+	}
+	resolve.Interval = orDuration(resolve.Interval, 5*time.Second)
+	resolve.Family = cmp.Or(resolve.Family, "auto")
+	s.Ejection, s.Circuit, s.Resolve = &ejection, &circuit, &resolve
 }
 
 func (k *Sticky) setDefaults() {

@@ -25,6 +25,7 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 		Ejection:       &Ejection{Failures: 5, Time: Duration(30 * time.Second), MaxTime: Duration(5 * time.Minute), MaxPercent: 10},
 		PanicPercent:   50,
 		Circuit:        &Circuit{Connections: 1024, Pending: 1024},
+		Resolve:        &Resolve{Interval: Duration(5 * time.Second), Family: "auto"},
 		Retry:          &Retry{Attempts: 3},
 		Fallback:       &Fallback{Status: []int{404}, Methods: []string{"GET", "HEAD"}},
 	}

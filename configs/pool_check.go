@@ -30,6 +30,13 @@ func (s *Service) checkPool(r *report) {
 		}
 		percent("ejection.max_percent", e.MaxPercent, 0)
 	}
+	if d := s.Resolve; d != nil {
+		if d.Interval != 0 && d.Interval < Duration(100*time.Millisecond) {
+			r.add("resolve.interval", "write at least 100ms", "%s asks more often than it helps", d.Interval)
+		}
+		r.span("resolve.interval", d.Interval, maxTimeout)
+		r.choice("resolve.family", d.Family, "auto", "ipv4", "ipv6", "all")
+	}
 	if c := s.Circuit; c != nil {
 		const most = 1 << 20
 		r.within("circuit.connections", c.Connections, 0, most, "or leave it out for 1024")

@@ -42,6 +42,10 @@ type Service struct {
 	// 0: at once.
 	SlowStart Duration `json:"slow_start,omitempty" yaml:"slow_start,omitempty"`
 
+	// Resolve says how names in endpoints become addresses. Nil: the defaults of
+	// its fields.
+	Resolve *Resolve `json:"resolve,omitempty" yaml:"resolve,omitempty"`
+
 	// Circuit bounds what endpoints are given at one time. Beyond it weir answers
 	// 503, which is an error of the version. Nil: the defaults of its fields.
 	Circuit *Circuit `json:"circuit,omitempty" yaml:"circuit,omitempty"`
@@ -138,7 +142,8 @@ type Route struct {
 // Version is one deployed build of a service.
 type Version struct {
 	// Endpoints are its addresses, `host:port`. At least one; no address may
-	// stand in two versions of one service.
+	// stand in two versions of one service. A name is resolved again and again,
+	// and each of its addresses is an endpoint.
 	Endpoints []string `json:"endpoints" yaml:"endpoints"`
 
 	// Revision is opaque (an image digest, say) and tells builds apart when a
@@ -242,6 +247,19 @@ type Ejection struct {
 	// MaxPercent of a version's endpoints may be out at one time, but one always
 	// may. 0: the default, 10 (Envoy).
 	MaxPercent int `json:"max_percent,omitempty" yaml:"max_percent,omitempty"`
+}
+
+// Resolve says how names become addresses, on each node. Addresses that stay keep
+// their connections and health; requests in flight at those that go end in
+// peace. While a name cannot be resolved its last addresses stay.
+type Resolve struct {
+	// Interval is the time between two look-ups of a name. Whatever the TTL of
+	// its records says. 0: the default, 5s (Envoy's dns_refresh_rate).
+	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty"`
+
+	// Family is which addresses of a name are used: `auto` (default: IPv4, or IPv6
+	// if there is none), `ipv4`, `ipv6` or `all`.
+	Family string `json:"family,omitempty" yaml:"family,omitempty"`
 }
 
 // Circuit bounds what endpoints are given at one time, on each node. A request

@@ -8,6 +8,7 @@ package control
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,7 @@ import (
 	"github.com/weirproxy/weir/proxy/upstream"
 )
 
-// Options are what a Controller works with. All are needed but AckTimeout.
+// Options are what a Controller works with. All are needed but Resolve and AckTimeout.
 type Options struct {
 	Node    string // this node's name in its fleet
 	Boot    string // tells this process from the ones before it
@@ -54,6 +55,10 @@ type Options struct {
 	// AskHook asks a gate or a check once. It is called in workers and must
 	// respect ctx. Nil: none is ever asked.
 	AskHook func(ctx context.Context, q rollout.AskHook, s rollout.State) hook.Reply
+
+	// Resolve returns the addresses of a name in endpoints; it ends with ctx. Nil:
+	// the system's resolver.
+	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
@@ -106,6 +111,7 @@ type Controller struct {
 	failing    map[health.Target]int       // consecutive failed probes of targets that were probed
 	unretained bool                        // the table may name less than the registries hold
 	admitted   map[*upstream.Endpoint]bool // those of the table at the last look
+	names      names
 	outliers   outliers
 	filesSeen  time.Time // when the files of TLS were last asked about
 	filesWrong string    // what was wrong with them
@@ -150,6 +156,9 @@ func New(o Options) *Controller {
 	if o.AckTimeout <= 0 {
 		o.AckTimeout = 10 * time.Second
 	}
+	if o.Resolve == nil {
+		o.Resolve = lookUp
+	}
 	c := &Controller{
 		opts: o, log: o.Log,
 		inbox: make(chan func()), stopped: make(chan struct{}),
@@ -158,7 +167,7 @@ func New(o Options) *Controller {
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
 		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{},
-		outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
+		names: newNames(), outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })
 	c.view.Store(&View{Node: o.Node})

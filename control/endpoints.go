@@ -2,6 +2,7 @@ package control
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ func (c *Controller) retain(now time.Time) {
 			for _, e := range v.Endpoints() {
 				endpoints[e] = true
 				if doc.Health != nil {
-					targets[targetOf(e)] = health.Probe{Health: *doc.Health, Link: e.Link}
+					targets[targetOf(e)] = health.Probe{Health: *doc.Health, Link: e.Link, Name: e.Name}
 				}
 			}
 		}
@@ -54,6 +55,7 @@ func (c *Controller) retain(now time.Time) {
 	c.opts.Recorders.Retain(func(service, version string) bool { return versions[versionID{service, version}] })
 	maps.DeleteFunc(c.rates, func(id versionID, _ *rate) bool { return !versions[id] })
 	c.prober.Set(targets)
+	c.retainNames()
 	c.admitted = admitted
 }
 
@@ -113,7 +115,7 @@ func (c *Controller) failingRounds(service, version string) int {
 	}
 	rounds := -1
 	for _, e := range v.Pool.Endpoints() {
-		n := c.failing[health.Target{Service: service, Version: version, Address: e.Address}]
+		n := c.failing[targetOf(e)]
 		if rounds < 0 || n < rounds {
 			rounds = n
 		}
@@ -127,37 +129,46 @@ func (c *Controller) versionUp(service, version string) bool {
 	return v != nil && v.Pool.AnyUp()
 }
 
-// ready reports whether a version may get its first requests: where endpoints
-// are probed, one of them must have answered well. Until then an endpoint counts
+// ready reports whether a version may get its first requests: one of its names
+// must have been resolved, if it has nothing else, and where endpoints are probed, one of them must have answered well. Until then an endpoint counts
 // as up, which is right for users of a version and wrong for those it never had.
 func (c *Controller) ready(service, version string) bool {
-	if !c.versionUp(service, version) || c.mirror.services[service].value.Health == nil {
-		return c.versionUp(service, version)
+	v := c.compiled(service, version)
+	if v == nil {
+		return false
 	}
-	for _, e := range c.compiled(service, version).Pool.Endpoints() {
-		failures, reported := c.failing[health.Target{Service: service, Version: version, Address: e.Address}]
-		if reported && failures == 0 && e.Up() {
-			return true
-		}
-	}
-	return false
+	probed := c.mirror.services[service].value.Health != nil
+	return slices.ContainsFunc(v.Pool.Endpoints(), func(e *upstream.Endpoint) bool {
+		failures, reported := c.failing[targetOf(e)]
+		return e.Up() && found(e) && (!probed || reported && failures == 0)
+	})
 }
 
-// healthyOf returns how many of the first n endpoints of a version may get
-// requests: those that answered a probe well, or all where none are made.
+// healthyOf returns how many of the first n endpoints of a version, as the
+// document has them, may get requests: those that answered a probe well, or all
+// where none are made. Of a name one address is enough.
 func (c *Controller) healthyOf(service, version string, n int) int {
 	v := c.compiled(service, version)
 	if v == nil {
 		return 0
 	}
-	all := v.Endpoints()
 	probed := c.mirror.services[service].value.Health != nil
-	healthy := 0
-	for _, e := range all[:min(n, len(all))] {
+	seen, healthy := map[string]bool{}, map[string]bool{}
+	for _, e := range v.Endpoints() {
+		if seen[e.Name] = true; len(seen) > n {
+			break
+		}
 		failures, reported := c.failing[targetOf(e)]
 		if e.Up() && (!probed || reported && failures == 0) {
-			healthy++
+			healthy[e.Name] = true
 		}
 	}
-	return healthy
+	return len(healthy)
+}
+
+// found reports whether an endpoint is an address, rather than a name that was
+// not resolved yet.
+func found(e *upstream.Endpoint) bool {
+	_, err := netip.ParseAddrPort(e.Address)
+	return err == nil
 }

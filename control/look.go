@@ -46,6 +46,7 @@ func (c *Controller) look(now time.Time) {
 	if c.unretained {
 		c.retain(now)
 	}
+	c.resolve(now)
 	c.eject(now)
 	c.warm(now)
 	c.watchFiles(now)

@@ -12,7 +12,7 @@ import (
 // next look: a cut does not wait for it.
 func (c *Controller) publish() {
 	in := compile.Input{
-		Revision: c.mirror.revision, Cuts: c.cutsInForce(), Keys: c.mirror.keys,
+		Revision: c.mirror.revision, Cuts: c.cutsInForce(), Keys: c.mirror.keys, Addresses: c.names.addresses,
 		Endpoints: c.opts.Endpoints, Recorders: c.opts.Recorders, Last: c.built,
 		Services: make(map[string]compile.Source, len(c.mirror.services)),
 		States:   make(map[string]compile.State, len(c.mirror.states)),

@@ -83,6 +83,9 @@ func (c *Controller) showService(name string, now time.Time) ServiceView {
 
 func (c *Controller) showEndpoint(e *upstream.Endpoint) EndpointView {
 	view := EndpointView{Address: e.Address, Up: e.Up(), State: EndpointUp, InFlight: e.InFlight()}
+	if e.Name != e.Address {
+		view.Name = e.Name
+	}
 	switch {
 	case !e.Probed():
 		view.State = EndpointDown

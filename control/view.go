@@ -69,7 +69,8 @@ type VersionView struct {
 // EndpointView is one endpoint as this node sees it.
 type EndpointView struct {
 	Address  string
-	Up       bool // it gets requests, but for what State says
+	Name     string // as the document has it, if that is a name
+	Up       bool   // it gets requests, but for what State says
 	State    EndpointState
 	Until    time.Time // when an ejected one comes back; else zero
 	InFlight int64

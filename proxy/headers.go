@@ -122,7 +122,7 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	switch x.service.HostPolicy {
 	case route.HostEndpoint:
-		dst = append(dst, x.endpoint.Address...)
+		dst = append(dst, x.endpoint.Name...)
 	case route.HostLiteral:
 		dst = append(dst, x.service.Host...)
 	default:

@@ -17,7 +17,7 @@ import (
 // secure makes the first endpoint of the world one with TLS.
 func (w *world) secure(files upstream.TLSFiles, name, address string, h2 bool) *upstream.Endpoint {
 	link := upstream.Link{TLS: w.registry.TLS(files), Name: name, H2: h2}
-	e := w.registry.EndpointOver(link, "shop", "a", address)
+	e := w.registry.Get(upstream.Identity{Service: "shop", Version: "a", Address: address, Link: link})
 	w.service.Versions[0].Pool = upstream.NewPool([]*upstream.Endpoint{e}, upstream.Policy{})
 	return e
 }

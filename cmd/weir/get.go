@@ -154,14 +154,21 @@ func (c *cli) getService(ctx context.Context, client *client, name string) error
 func endpointsText(endpoints []api.Endpoint) string {
 	parts := make([]string, 0, len(endpoints))
 	for _, e := range endpoints {
+		var notes []string
+		if e.Name != "" {
+			notes = append(notes, e.Name)
+		}
 		switch {
 		case e.Until != nil:
-			parts = append(parts, fmt.Sprintf("%s (%s for %s)", e.Address, e.State, span(time.Until(*e.Until))))
+			notes = append(notes, fmt.Sprintf("%s for %s", e.State, span(time.Until(*e.Until))))
 		case e.State != "up":
-			parts = append(parts, fmt.Sprintf("%s (%s)", e.Address, e.State))
-		default:
-			parts = append(parts, e.Address)
+			notes = append(notes, e.State)
 		}
+		text := e.Address
+		if len(notes) > 0 {
+			text += " (" + strings.Join(notes, ", ") + ")"
+		}
+		parts = append(parts, text)
 	}
 	return orDash(strings.Join(parts, " "))
 }

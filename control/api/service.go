@@ -46,6 +46,7 @@ type Version struct {
 // Endpoint is one address of a version.
 type Endpoint struct {
 	Address  string     `json:"address"`
+	Name     string     `json:"name,omitempty" doc:"What the document calls it, if that is a name that was resolved"`
 	Up       bool       `json:"up" doc:"It is well as far as probes and requests show"`
 	State    string     `json:"state" enum:"up,down,ejected,starting" doc:"down: probes fail; ejected: it failed its requests; starting: it came up lately and gets less than others"`
 	Until    *time.Time `json:"until,omitempty" doc:"When an ejected endpoint comes back"`
@@ -89,7 +90,7 @@ func versionOf(v control.VersionView) Version {
 		P50: milliseconds(v.P50), P99: milliseconds(v.P99),
 	}
 	for _, e := range v.Endpoints {
-		endpoint := Endpoint{Address: e.Address, Up: e.Up, State: string(e.State), InFlight: e.InFlight}
+		endpoint := Endpoint{Address: e.Address, Name: e.Name, Up: e.Up, State: string(e.State), InFlight: e.InFlight}
 		if !e.Until.IsZero() {
 			endpoint.Until = &e.Until
 		}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -48,6 +49,10 @@ type Input struct {
 	// Keys sign cookies and salt hashes. Nil: services with a sticky key are refused.
 	Keys *route.Keyring
 
+	// Addresses are those that names in endpoints were resolved to. A name that
+	// was not yet is dialled as it stands.
+	Addresses map[string][]netip.Addr
+
 	Endpoints *upstream.Registry
 	Recorders *stats.Registry
 
@@ -80,6 +85,7 @@ type built struct {
 	refused string // why the present form is not routed by; empty: it is
 
 	document  configs.Service // what is routed by, with its defaults
+	names     []string        // of its endpoints, to be resolved; in order
 	service   *route.Service
 	rules     []route.Rule
 	previews  []route.Rule // to a version that users have not met
@@ -94,6 +100,7 @@ type print struct {
 	source, state int64
 	keys          *route.Keyring
 	cut           string // names of versions that are cut
+	addresses     string // of its names
 }
 
 // Effective returns the weights in force of a service by version, cuts included,
@@ -112,6 +119,21 @@ func (b *Built) Document(service string) (configs.Service, bool) {
 		return s.document, true
 	}
 	return configs.Service{}, false
+}
+
+// Names returns the names in endpoints of services that are routed, each with the
+// shortest interval at which it is to be resolved.
+func (b *Built) Names() map[string]time.Duration {
+	names := make(map[string]time.Duration)
+	for _, s := range b.services {
+		interval := s.document.Resolve.Interval.Std()
+		for _, name := range s.names {
+			if known, ok := names[name]; !ok || interval < known {
+				names[name] = interval
+			}
+		}
+	}
+	return names
 }
 
 // Build compiles a table. What has not changed since Last is shared with it.
@@ -191,6 +213,9 @@ func (b *builder) lastGood(name string, state State, why error) *built {
 func (b *builder) compile(name string, source Source, state State, last *built) (*built, error) {
 	cut := b.cutVersions(state.Service)
 	p := print{source: source.ModRevision, state: state.ModRevision, keys: b.Keys, cut: cut.String()}
+	if last != nil {
+		p.addresses = b.addressesOf(last.names) // the same names, if the rest is
+	}
 	if last != nil && last.print == p {
 		if last.refused == "" {
 			return last, nil

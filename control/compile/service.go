@@ -44,7 +44,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		return nil, err
 	}
 	s := &built{
-		print: p, source: source, state: state, document: doc, versions: merged,
+		names: namesOf(merged), print: p, source: source, state: state, document: doc, versions: merged,
 		service: &route.Service{
 			Name:           name,
 			Rollout:        st.Rollout,
@@ -54,6 +54,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 			MaxBody:        doc.MaxBody,
 		},
 	}
+	s.print.addresses = b.addressesOf(s.names)
 	s.service.HostPolicy, s.service.Host = hostPolicy(doc.Host)
 	s.service.Protocol = protocol(doc.Protocol)
 	var err error
@@ -111,26 +112,22 @@ func (b *builder) versions(doc configs.Service, st rollout.Service, cut names, o
 	for i, name := range order {
 		v, policy := merged[name], poolPolicy(doc, name == st.Stable)
 		admits := admitted(st, cut, name, len(v.Endpoints))
-		if last != nil && i < len(last.service.Versions) && sameLinks(last.document, doc) && same(last, i, name, v, policy) && len(last.service.Versions[i].Pool.Endpoints()) == admits {
-			versions[i] = last.service.Versions[i]
-			continue
-		}
-		endpoints := make([]*upstream.Endpoint, len(v.Endpoints))
-		for j, address := range v.Endpoints {
-			endpoints[j] = b.Endpoints.EndpointOver(b.link(doc, address), doc.Name, name, address)
+		endpoints, waiting := b.endpoints(doc, name, v.Endpoints[:admits]), b.endpoints(doc, name, v.Endpoints[admits:])
+		if last != nil && i < len(last.service.Versions) {
+			old := last.service.Versions[i]
+			if old.Name == name && old.Revision == v.Revision && old.Pool.Policy() == policy &&
+				slices.Equal(old.Pool.Endpoints(), endpoints) && slices.Equal(old.Waiting, waiting) {
+				versions[i] = old
+				continue
+			}
 		}
 		versions[i] = &route.Version{
 			Name: name, Revision: v.Revision, Index: i,
-			Pool: upstream.NewPool(endpoints[:admits:admits], policy), Recorder: b.Recorders.Recorder(doc.Name, name), Budget: budget(last, name),
-			Waiting: endpoints[admits:],
+			Pool: upstream.NewPool(endpoints, policy), Recorder: b.Recorders.Recorder(doc.Name, name), Budget: budget(last, name),
+			Waiting: waiting,
 		}
 	}
 	return versions
-}
-
-func same(last *built, i int, name string, v configs.Version, policy upstream.Policy) bool {
-	old, at := last.versions[name], last.service.Versions[i]
-	return at.Name == name && old.Revision == v.Revision && slices.Equal(old.Endpoints, v.Endpoints) && at.Pool.Policy() == policy
 }
 
 // split maps the buckets to versions. The buckets of a version that is cut go to

@@ -2,6 +2,7 @@ package health
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -82,9 +83,7 @@ func (p *Probe) request(ctx context.Context, t Target) (*http.Request, error) {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "weir-health")
-	if p.Host != "" {
-		req.Host = p.Host
-	}
+	req.Host = cmp.Or(p.Host, p.Name, t.Address)
 	return req, nil
 }
 

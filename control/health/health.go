@@ -34,6 +34,7 @@ type Report struct {
 type Probe struct {
 	configs.Health
 	Link upstream.Link // how connections to it are made
+	Name string        // the Host that it is asked for, where Health has none; empty: its address
 }
 
 // Prober runs one loop for each target and hands every Report to the function

@@ -19,10 +19,8 @@ var ErrExhausted = errors.New("all connections of the endpoint are in use; raise
 // and its health. It lives in a Registry by identity, so connections and
 // counts survive a change of tables. Safe for concurrent use.
 type Endpoint struct {
-	// Service, Version and Address are the identity. They never change.
-	Service, Version, Address string
-	// Link is how its connections are made; part of the identity, too.
-	Link Link
+	// Identity never changes.
+	Identity
 
 	client         fasthttp.HostClient
 	transport      atomic.Pointer[http.Transport] // nil until the first use
@@ -46,16 +44,16 @@ type Endpoint struct {
 // FullShare is the share of an endpoint that gets as much as any other.
 const FullShare = 10_000
 
-func newEndpoint(id identity, g *Registry) *Endpoint {
+func newEndpoint(id Identity, g *Registry) *Endpoint {
 	o := g.options
 	e := &Endpoint{
-		Service: id.service, Version: id.version, Address: id.address, Link: id.link,
+		Identity:       id,
 		connectTimeout: o.ConnectTimeout, maxConnections: o.MaxConnections,
-		changes: &g.changes, suspects: &g.suspects, refusals: g.refusalsOf(id.service, id.version),
+		changes: &g.changes, suspects: &g.suspects, refusals: g.refusalsOf(id.Service, id.Version),
 	}
 	e.client = fasthttp.HostClient{
-		Addr:        id.address,
-		DialTimeout: dialer(id.link, o),
+		Addr:        id.Address,
+		DialTimeout: dialer(id.Link, o),
 		// LIFO keeps few connections warm; FIFO also moves the whole list at each acquire.
 		ConnPoolStrategy:          fasthttp.LIFO,
 		MaxConns:                  o.MaxConnections,

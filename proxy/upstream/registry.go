@@ -64,16 +64,23 @@ type Registry struct {
 	suspects atomic.Uint64
 
 	mu        sync.Mutex
-	endpoints map[identity]*Endpoint
+	endpoints map[Identity]*Endpoint
 	refusals  map[versionID]*refusals
 	tls       map[TLSFiles]*TLS
 }
 
 type versionID struct{ service, version string }
 
-type identity struct {
-	service, version, address string
-	link                      Link
+// Identity tells an endpoint apart. Identities are compared by value.
+type Identity struct {
+	Service, Version string
+	// Address is what is dialled, `host:port`.
+	Address string
+	// Name is the address as the document has it, whose host may be a name that
+	// was resolved to Address. Empty: Address.
+	Name string
+	// Link is how connections to it are made.
+	Link Link
 }
 
 // NewRegistry returns an empty Registry. It starts no goroutine; an endpoint's
@@ -81,21 +88,23 @@ type identity struct {
 // MaxIdle, when the last connection is gone.
 func NewRegistry(o Options) *Registry {
 	return &Registry{
-		options: o.withDefaults(), endpoints: make(map[identity]*Endpoint),
+		options: o.withDefaults(), endpoints: make(map[Identity]*Endpoint),
 		refusals: make(map[versionID]*refusals), tls: make(map[TLSFiles]*TLS),
 	}
 }
 
-// Endpoint is EndpointOver for HTTP/1.1 on TCP.
+// Endpoint is Get for an address that speaks HTTP/1.1 on TCP.
 func (g *Registry) Endpoint(service, version, address string) *Endpoint {
-	return g.EndpointOver(Link{}, service, version, address)
+	return g.Get(Identity{Service: service, Version: version, Address: address})
 }
 
-// EndpointOver returns the endpoint of that identity and makes it if need be.
-func (g *Registry) EndpointOver(link Link, service, version, address string) *Endpoint {
+// Get returns the endpoint of that identity and makes it if need be.
+func (g *Registry) Get(id Identity) *Endpoint {
+	if id.Name == "" {
+		id.Name = id.Address
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	id := identity{service, version, address, link}
 	e := g.endpoints[id]
 	if e == nil {
 		e = newEndpoint(id, g)
@@ -173,7 +182,7 @@ func (g *Registry) Retain(keep func(*Endpoint) bool) {
 	versions, links := make(map[versionID]bool), make(map[*TLS]bool)
 	for id, e := range g.endpoints {
 		if keep(e) {
-			versions[versionID{id.service, id.version}], links[id.link.TLS] = true, true
+			versions[versionID{id.Service, id.Version}], links[id.Link.TLS] = true, true
 			continue
 		}
 		delete(g.endpoints, id)

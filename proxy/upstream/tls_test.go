@@ -149,7 +149,7 @@ func TestConn_AliveSeesWhatWasDecryptedToo(t *testing.T) {
 	address, conns, ca := encrypted(t, nil)
 	g := NewRegistry(Options{})
 	defer g.Close()
-	e := g.EndpointOver(Link{TLS: g.TLS(TLSFiles{CA: ca}), Name: "example.com"}, "s", "v", address)
+	e := g.Get(Identity{Service: "s", Version: "v", Address: address, Link: Link{TLS: g.TLS(TLSFiles{CA: ca}), Name: "example.com"}})
 	f := func(what string, want bool, do func(c *tls.Conn)) {
 		t.Helper()
 		c := acquire(t, e)
@@ -209,7 +209,7 @@ func TestEndpoint_IsAnotherOneOverAnotherLink(t *testing.T) {
 	g := NewRegistry(Options{})
 	defer g.Close()
 	plain := g.Endpoint("s", "v", "127.0.0.1:1")
-	secure := g.EndpointOver(Link{TLS: g.TLS(TLSFiles{}), Name: "a"}, "s", "v", "127.0.0.1:1")
+	secure := g.Get(Identity{Service: "s", Version: "v", Address: "127.0.0.1:1", Link: Link{TLS: g.TLS(TLSFiles{}), Name: "a"}})
 	if plain == secure || plain.Scheme() != "http" || secure.Scheme() != "https" {
 		t.Error("connections with and without TLS are mixed")
 	}
@@ -223,7 +223,7 @@ func TestLink_HandshakeIsBounded(t *testing.T) {
 	ln, _ := accepting(t) // accepts and says nothing
 	g := NewRegistry(Options{ConnectTimeout: 50 * time.Millisecond})
 	defer g.Close()
-	e := g.EndpointOver(Link{TLS: g.TLS(TLSFiles{}), Name: "a"}, "s", "v", ln.Addr().String())
+	e := g.Get(Identity{Service: "s", Version: "v", Address: ln.Addr().String(), Link: Link{TLS: g.TLS(TLSFiles{}), Name: "a"}})
 	done := make(chan error, 1)
 	go func() {
 		_, err := e.Acquire(0)
