@@ -8,8 +8,21 @@ import (
 	"github.com/weirproxy/weir/proxy/socket"
 )
 
-// parkAfter is how long a connection waits for its next request in a goroutine.
-const parkAfter = time.Second
+// A connection waits for its next request in a goroutine for mostIdle at most.
+// Beyond crowd connections it is shorter, so that about as many goroutines wait
+// however many connections there are: the memory of their stacks would stay with
+// the process until a collection. leastIdle keeps apart what is idle from what is
+// just slow.
+const (
+	mostIdle  = time.Second
+	leastIdle = 20 * time.Millisecond
+	crowd     = 256
+)
+
+// parkAfter is how long one of so many connections waits in a goroutine.
+func parkAfter(connections int64) time.Duration {
+	return max(mostIdle*crowd/time.Duration(max(connections, crowd)), leastIdle)
+}
 
 // errServed says that a request was served whose answer was the last.
 var errServed = errors.New("the connection ends with this answer")

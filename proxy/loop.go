@@ -40,16 +40,16 @@ var errParked = errors.New("the connection is parked")
 // awaitNext waits for the next request as long as a connection may be idle:
 // for a while here, and then parked.
 func (s *Server) awaitNext(c *clientConn) error {
-	keep := s.options.KeepAlive
-	err := c.await(min(keep, parkAfter))
-	if keep <= parkAfter || !isTimeout(err) {
+	keep, after := s.options.KeepAlive, parkAfter(s.open.Load())
+	err := c.await(min(keep, after))
+	if keep <= after || !isTimeout(err) {
 		return err
 	}
 	c.giveBack()
-	if s.parker.park(c, s.handler.Now()+int64(keep-parkAfter)) {
+	if s.parker.park(c, s.handler.Now()+int64(keep-after)) {
 		return errParked
 	}
-	return c.await(keep - parkAfter)
+	return c.await(keep - after)
 }
 
 // serve is one request. It reports whether the connection may carry another. A

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ type parker struct {
 	epoll  int      // its descriptor, until closed
 	closed bool
 	conns  map[int32]*clientConn // by file descriptor
-	parked int                   // since memory was given back
 }
 
 // park takes over an idle connection and serves it again when bytes come, or
@@ -50,9 +48,6 @@ func (p *parker) park(c *clientConn, until int64) bool {
 			delete(p.conns, int32(fd))
 		}
 	})
-	if added {
-		p.parked++
-	}
 	return err == nil && added
 }
 
@@ -89,7 +84,6 @@ func (p *parker) run() {
 			}
 		}
 	}
-	returned := time.Now()
 	for sweep := time.Now().Add(every); ; {
 		if err := p.file.SetReadDeadline(sweep); err != nil {
 			return
@@ -105,31 +99,8 @@ func (p *parker) run() {
 		if time.Now().After(sweep) {
 			p.expire()
 			sweep = time.Now().Add(every)
-			if time.Since(returned) > returnEvery && p.many() {
-				returned = time.Now()
-				debug.FreeOSMemory()
-			}
 		}
 	}
-}
-
-// returnEvery is how often, at most, memory is given back; manyParked is after
-// how many connections it is worth a collection: each had a stack of some KiB,
-// and an idle process collects nothing by itself for minutes.
-const (
-	returnEvery = 20 * time.Second
-	manyParked  = 1000
-)
-
-// many reports whether many connections were parked since it last said so.
-func (p *parker) many() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.parked < manyParked || len(p.conns) < manyParked/2 {
-		return false
-	}
-	p.parked = 0
-	return true
 }
 
 // wake serves the connection again, unless somebody else has taken it.

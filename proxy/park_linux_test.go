@@ -70,3 +70,14 @@ func TestParker_ParksNothingAfterItsEnd(t *testing.T) {
 	c.expectEnd()
 	waitUntil(t, "the connection is gone", func() bool { return w.server.Connections() == 0 })
 }
+
+func TestParker_CrowdsWaitLessLong(t *testing.T) {
+	for connections, want := range map[int64]time.Duration{
+		0: time.Second, 1: time.Second, 256: time.Second, 512: 500 * time.Millisecond,
+		2560: 100 * time.Millisecond, 12_800: 20 * time.Millisecond, 1_000_000: 20 * time.Millisecond,
+	} {
+		if got := parkAfter(connections); got != want {
+			t.Errorf("%d connections: %v, want %v", connections, got, want)
+		}
+	}
+}
