@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -197,6 +196,8 @@ func (w *stage) tick(t *testing.T, args []string) Tick {
 			ev.StableUp = false
 		case arg == "unacked":
 			ev.Acked = false
+		case arg == "frozen":
+			ev.Freeze = frost()
 		default:
 			ev.Verdict = verdictOf(arg)
 		}
@@ -227,7 +228,10 @@ func (w *stage) event(t *testing.T, verb string, args []string) Event {
 	case "revision":
 		return RevisionChanged{At: w.at, Version: args[0], Revision: args[1]}
 	}
-	return Command{At: w.at, Actor: "ana", Verb: verb, Full: slices.Contains(args, "full")}
+	if ev := w.gateEvent(verb, args); ev != nil {
+		return ev
+	}
+	return Command{At: w.at, Actor: "ana", Verb: verb}
 }
 
 // show is the state after a command, what moved, the effects and the error.
@@ -265,6 +269,8 @@ func (w *stage) show(before Pair, effects []Effect, err error) string {
 	}
 	for _, e := range effects {
 		switch e := e.(type) {
+		case AskHook:
+			fmt.Fprintf(&b, "  ask %s %s whether %s, key %s\n", e.Hook.Mode, e.Hook.Name, e.For, e.Key)
 		case Announce:
 			fmt.Fprintf(&b, "  announce %s: %s\n", e.Kind, e.Text)
 		case CutNow:
@@ -382,6 +388,8 @@ func planOf(args []string) configs.Rollout {
 			case "unavailable":
 				n, _ := strconv.Atoi(value)
 				plan.MaxUnavailable = &n
+			default:
+				gateOption(&plan, name, value)
 			}
 			continue
 		}

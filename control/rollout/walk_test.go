@@ -150,6 +150,7 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 	t.Helper()
 	was, is := p.Rollout, next.Rollout
 	checkPlan(t, h, next)
+	checkGates(t, p, next, h)
 	person := false
 	switch ev := h.event.(type) {
 	case Command, SetWeights:
@@ -190,7 +191,7 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 			t.Fatalf("%s brought a rollout back from %s to %s", h.name, was.Phase, is.Phase)
 		}
 	}
-	if c, ok := h.event.(Command); ok && c.Verb == "abort" && !was.Phase.Final() {
+	if c, ok := h.event.(Command); ok && c.Verb == "abort" && !was.Phase.Final() && is.Ending == nil {
 		if is.Phase != Aborted || next.Service.Weights[is.From] != configs.Whole || next.Service.Rollout != "" {
 			t.Fatalf("abort led to %s with %s", is.Phase, describe(next.Service.Weights))
 		}
@@ -212,7 +213,7 @@ func checkPlan(t failer, h happening, p Pair) {
 	if !p.InForce() && (s.Preview != nil || s.Admitted != nil || s.Mirror != nil) {
 		t.Fatalf("%s: %s leaves a preview, a mirror or a limit of endpoints behind", h.name, r.Phase)
 	}
-	if r.manual() || !p.InForce() {
+	if r.manual() || !p.InForce() || r.Ending != nil {
 		return
 	}
 	weight, planned := s.Weights[r.To], false
@@ -248,6 +249,9 @@ func checkVerbs(t failer, p Pair, h happening, err error) {
 	allowed := slices.Contains(p.Rollout.Allowed(), c.Verb)
 	if c.Verb == "undo" && p.Rollout.Phase == Succeeded {
 		return // depends on what is kept
+	}
+	if c.Verb == "approve" || c.Verb == "promote" && (c.Freeze != nil || p.Rollout.Plan.Approvers > 0) {
+		return // depends on who asks, and on freezes
 	}
 	if allowed != (err == nil) {
 		t.Fatalf("%s in phase %s: allowed %v, error %v", h.name, p.Rollout.Phase, allowed, err)
@@ -341,5 +345,14 @@ func essence(t failer, p Pair) string {
 	p.Rollout.StartedAt, p.Rollout.UpdatedAt, p.Rollout.EndedAt = time.Time{}, time.Time{}, time.Time{}
 	p.Service.KeepUntil, p.Service.Labels = time.Time{}, nil
 	p.Rollout.Plan, p.Rollout.Announced = configs.Rollout{}, 0
+	p.Rollout.Approvals = slices.Clone(p.Rollout.Approvals)
+	for i := range p.Rollout.Approvals {
+		p.Rollout.Approvals[i].At = time.Time{}
+	}
+	p.Rollout.Hooks = maps.Clone(p.Rollout.Hooks)
+	for name, s := range p.Rollout.Hooks {
+		s.At = time.Time{}
+		p.Rollout.Hooks[name] = s
+	}
 	return mustJSON(t, p)
 }

@@ -1,0 +1,324 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+)
+
+// gateOption reads what a transcript's plan says of gates: `approvers=2
+// approve=1` (the stage with that index) `hook=qa:promotion:gate deadline=1m
+// overdue=pause ramp=10s`.
+func gateOption(plan *configs.Rollout, name, value string) {
+	d, _ := time.ParseDuration(value)
+	switch name {
+	case "approvers":
+		plan.Approval = "manual"
+		plan.Approvers, _ = strconv.Atoi(value)
+	case "approve":
+		i, _ := strconv.Atoi(value)
+		plan.Stages[i].Approval = "manual"
+	case "deadline":
+		plan.ProgressDeadline = configs.Duration(d)
+	case "overdue":
+		plan.OnDeadline = value
+	case "ramp":
+		plan.Abort.Ramp = configs.Duration(d)
+	case "hook":
+		words := strings.Split(value, ":")
+		h := configs.Hook{Name: words[0], At: words[1], Mode: words[2], URL: "http://127.0.0.1:9000/" + words[0]}
+		if len(words) > 3 {
+			h.OnFail = words[3]
+		}
+		plan.Hooks = append(plan.Hooks, h)
+	}
+}
+
+// gateEvent is `hook qa go reason…` or `approve bob`; nil: another command.
+func (w *stage) gateEvent(verb string, args []string) Event {
+	switch verb {
+	case "hook", "old-hook":
+		r := w.pair.Rollout
+		if verb == "old-hook" {
+			r.Round--
+		}
+		key := (&machine{Pair: Pair{Rollout: r}}).hookKey(args[0])
+		return HookAnswered{At: w.at, Key: key, Name: args[0], Answer: Answer(args[1]), Text: strings.Join(args[2:], " "), StableUp: true}
+	case "approve":
+		return Command{At: w.at, Actor: args[0], Verb: verb}
+	case "promote", "abort":
+		c := Command{At: w.at, Actor: "ana", Verb: verb, Full: slices.Contains(args, "full"), Instant: slices.Contains(args, "at-once")}
+		if slices.Contains(args, "frozen") {
+			c.Freeze = frost()
+		}
+		return c
+	}
+	return nil
+}
+
+func frost() *Freeze {
+	return &Freeze{Name: "fridays", Reason: "people are away", Until: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)}
+}
+
+// gateBeginnings are rollouts that wait for people, hooks and deadlines.
+func gateBeginnings(t failer) map[string]Pair {
+	w := newStage()
+	begin := func(words string) Pair {
+		p, err := New("g1", planOf(strings.Fields(words)), w.svc, NewService(w.svc, noon), noon, "ana")
+		if err != nil {
+			t.Fatalf("cannot begin: %v", err)
+		}
+		return p
+	}
+	return map[string]Pair{
+		"approved": begin("green 5%/10s 100%/10s approvers=2"),
+		"asked":    begin("green 5%/10s 50%/10s hook=qa:start:gate hook=load:stage:check hook=veto:any:check hook=more:increase:check:pause"),
+		"promoted": begin("green 5%/0s bake=10s hook=qa:promotion:gate approvers=1"),
+		"overdue":  begin("green 5%/10s 50%/10s deadline=1m hook=qa:increase:gate"),
+		"ramped":   begin("green 5%/10s 50%/10s ramp=4s"),
+		"batches":  begin("green strategy=rolling between=10s approvers=1 ramp=4s"),
+	}
+}
+
+// gateHappenings are what may happen to a rollout that waits for people and hooks.
+func gateHappenings(p Pair) []happening {
+	at := p.Rollout.UpdatedAt.Add(time.Second)
+	var all []happening
+	add := func(elapsed time.Duration, ev Event, format string, args ...any) {
+		all = append(all, happening{fmt.Sprintf(format, args...), ev, elapsed})
+	}
+	for _, elapsed := range []time.Duration{2 * time.Second, 10 * time.Second, time.Hour} {
+		tick := Tick{At: at, Verdict: verdictOf("pass"), CandidateUp: true, BatchUp: true, StableUp: true, Acked: true, Freeze: frost()}
+		add(elapsed, tick, "tick %s frozen", elapsed)
+		tick.Freeze = nil
+		add(elapsed, tick, "tick %s", elapsed)
+	}
+	for _, actor := range []string{"ana", "bob"} {
+		add(3*time.Second, Command{At: at, Actor: actor, Verb: "approve"}, "approve by %s", actor)
+		add(3*time.Second, Command{At: at, Actor: actor, Verb: "promote"}, "promote by %s", actor)
+	}
+	for _, verb := range []string{"pause", "resume", "abort"} {
+		add(3*time.Second, Command{At: at, Actor: "ana", Verb: verb}, "%s", verb)
+	}
+	add(0, Command{At: at, Actor: "ana", Verb: "promote", Freeze: frost()}, "promote frozen")
+	add(0, Command{At: at, Actor: "ana", Verb: "abort", Instant: true}, "abort at once")
+	add(0, RevisionChanged{At: at, Version: p.Rollout.To, Revision: p.Rollout.Revision + "'"}, "revision")
+	add(0, CutSeen{At: at, Cut: p.cut(p.Rollout.To, "", "errors", at)}, "cut")
+	for _, h := range p.Rollout.Plan.Hooks {
+		for _, answer := range []Answer{HookGo, HookWait, HookRefuse, HookNone} {
+			for _, round := range []int{p.Rollout.Round - 1, p.Rollout.Round} {
+				m := &machine{Pair: p}
+				m.Rollout.Round = round
+				ev := HookAnswered{At: at, Key: m.hookKey(h.Name), Name: h.Name, Answer: answer, StableUp: true}
+				add(time.Second, ev, "hook %s %s round %d", h.Name, answer, round)
+			}
+		}
+	}
+	return all
+}
+
+// checkGates holds the promises about people, freezes and hooks against a step.
+func checkGates(t failer, p, next Pair, h happening) {
+	t.Helper()
+	was, is := p.Rollout, next.Rollout
+	if was.Ending != nil {
+		for version, weight := range next.Service.Weights {
+			if version != was.From && weight > p.Service.Weights[version] {
+				t.Fatalf("%s: %s rose to %s in an abort", h.name, version, weight)
+			}
+		}
+		if !is.Phase.Final() && is.Ending == nil {
+			t.Fatalf("%s ended an abort without an end", h.name)
+		}
+	}
+	begins := is.Stage > was.Stage || is.Phase == Succeeded && was.Phase != Succeeded
+	tick, ticked := h.event.(Tick)
+	if c, ok := h.event.(Command); ok && begins && c.Freeze != nil {
+		t.Fatalf("%s went on in a freeze", h.name)
+	}
+	if !begins {
+		return
+	}
+	entered := is.Stage
+	if is.Phase == Succeeded {
+		entered = len(is.Plan.Stages)
+	}
+	if n := agreed(is, entered); n < wanted(is, entered) {
+		t.Fatalf("%s went on to stage %d with %d approvals", h.name, entered, n)
+	}
+	if !ticked {
+		return
+	}
+	if tick.Freeze != nil {
+		t.Fatalf("%s went on in a freeze", h.name)
+	}
+	for _, hook := range is.Plan.Hooks {
+		if asked(hook, was, is, entered) && was.Hooks[hook.Name].Answer != HookGo {
+			t.Fatalf("%s went on to stage %d without hook %s: %+v", h.name, entered, hook.Name, was.Hooks)
+		}
+	}
+}
+
+// agreed is how many different people approved a stage.
+func agreed(s State, stage int) int {
+	people := map[string]bool{}
+	for _, a := range s.Approvals {
+		if a.Stage == stage {
+			people[a.Actor] = true
+		}
+	}
+	return len(people)
+}
+
+// wanted is how many people a plan of the tests asks for before a stage.
+func wanted(s State, stage int) int {
+	if s.Plan.Approval == "" {
+		return 0
+	}
+	at := len(s.Plan.Stages)
+	for i, st := range slices.Backward(s.Plan.Stages) {
+		if st.Weight != nil && *st.Weight == configs.Whole {
+			at = i
+		}
+	}
+	if s.Strategy == configs.StrategyRolling {
+		at = 0
+	}
+	if stage != at {
+		return 0
+	}
+	return s.Plan.Approvers
+}
+
+// asked reports whether a hook stands before a step.
+func asked(h configs.Hook, was, is State, entered int) bool {
+	switch h.At {
+	case configs.HookStart:
+		return was.Stage < 0
+	case configs.HookStage:
+		return was.Stage >= 0 && was.Phase == Progressing
+	case configs.HookIncrease:
+		return is.Phase != Succeeded
+	case configs.HookPromotion:
+		return entered == len(is.Plan.Stages)
+	}
+	return false
+}
+
+func TestStep_EveryOrderOfGatesKeepsThePromises(t *testing.T) {
+	for name, first := range gateBeginnings(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := map[string]bool{}
+			phases := map[Phase]bool{}
+			layer := []Pair{first}
+			for range 6 {
+				var next []Pair
+				for _, p := range layer {
+					for _, h := range gateHappenings(p) {
+						q := take(t, p, h)
+						key := essence(t, q)
+						if q.Equal(p) || seen[key] || q.Rollout.Generation > 1 || q.Rollout.Round > 3 {
+							continue
+						}
+						if len(q.Rollout.History) > 5 && len(seen) > 20_000 {
+							continue
+						}
+						seen[key] = true
+						phases[q.Rollout.Phase] = true
+						next = append(next, q)
+					}
+				}
+				layer = next
+			}
+			t.Logf("%d states, phases %v", len(seen), slices.Sorted(maps.Keys(phases)))
+			if !phases[Aborted] || !phases[RolledBack] && !phases[Failed] {
+				t.Errorf("only phases %v were reached", phases)
+			}
+		})
+	}
+}
+
+// TestStep_AbortEndsEveryRampInAsManyStepsAsItHas goes through a ramp with a
+// leader that looks when it likes.
+func TestStep_AbortEndsEveryRampAndWeightsOnlyFall(t *testing.T) {
+	for _, every := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Minute} {
+		w := newStage()
+		p, err := New("r", planOf(strings.Fields("green 5%/10s 50%/1h ramp=10s")), w.svc, NewService(w.svc, noon), noon, "ana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			p, _, err = Step(p, Command{At: noon, Actor: "ana", Verb: "promote"}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, effects, err := Step(p, Command{At: noon, Actor: "ana", Verb: "abort"}, time.Hour)
+		if err != nil || p.Rollout.Ending == nil || p.Service.Weights["green"] != 4500 {
+			t.Fatalf("the abort led to %s with %v, %v, effects %v", p.Rollout.Phase, p.Service.Weights, err, effects)
+		}
+		spent := time.Duration(0)
+		for !p.Rollout.Phase.Final() {
+			spent += every
+			before := p.Service.Weights["green"]
+			p, _, err = Step(p, Tick{At: noon, Verdict: verdictOf("pass"), CandidateUp: true, StableUp: true, Acked: true}, spent)
+			if after := p.Service.Weights["green"]; err != nil || after > before {
+				t.Fatalf("after %s from %s to %s, %v", spent, before, after, err)
+			}
+			if spent >= 10*time.Second && !p.Rollout.Phase.Final() {
+				t.Fatalf("it goes on after %s", spent)
+			}
+		}
+		if p.Rollout.Phase != Aborted || p.Service.Weights["blue"] != configs.Whole || p.Service.Rollout != "" {
+			t.Fatalf("it ended as %s with %v", p.Rollout.Phase, p.Service.Weights)
+		}
+	}
+}
+
+func TestBegin_StartsWhatWasQueuedOrSaysWhyNot(t *testing.T) {
+	w := newStage()
+	cur := NewService(w.svc, noon)
+	first, err := New("r1", planOf(strings.Fields("green 5%/10s")), w.svc, cur, noon, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := planOf(strings.Fields("red 5%/10s"))
+	queued, err := NewQueued("r2", plan, w.svc, first.Service, noon, "bob")
+	if err != nil || queued.Phase != Queued {
+		t.Fatalf("queued as %s: %v", queued.Phase, err)
+	}
+	pair := Pair{Rollout: queued, Service: first.Service}
+	gone, _, err := Step(pair, Command{At: noon, Actor: "bob", Verb: "abort"}, 0)
+	if err != nil || gone.Rollout.Phase != Aborted || !gone.Service.equal(first.Service) {
+		t.Fatalf("its abort led to %s, service %+v, %v", gone.Rollout.Phase, gone.Service, err)
+	}
+	if _, _, err := Begin(queued, w.svc, first.Service, noon); err == nil {
+		t.Fatal("it begins while another is in force")
+	}
+	ended, _, err := Step(first, Command{At: noon, Actor: "ana", Verb: "abort"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, _, err := Begin(queued, w.svc, ended.Service, noon)
+	if err != nil || began.Rollout.Phase != Pending || began.Service.Rollout != "r2" || began.Rollout.Actor != "bob" {
+		t.Fatalf("it began as %+v, %v", began.Rollout, err)
+	}
+	cur.Stable = "red" // what it leads to became stable meanwhile
+	cur.Weights = map[string]configs.Weight{"red": configs.Whole}
+	failed, effects, err := Begin(queued, w.svc, cur, noon)
+	if err != nil || failed.Rollout.Phase != Failed || failed.Rollout.Reason == "" || len(effects) != 1 {
+		t.Fatalf("it began as %s (%s), %v", failed.Rollout.Phase, failed.Rollout.Reason, err)
+	}
+	if _, err := NewQueued("r3", planOf(strings.Fields("nothing 5%/10s")), w.svc, first.Service, noon, "bob"); err == nil {
+		t.Fatal("a rollout to an unknown version is queued")
+	}
+}
+
+func (s Service) equal(o Service) bool { return Pair{Service: s}.Equal(Pair{Service: o}) }
