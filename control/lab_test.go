@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/hook"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
@@ -31,6 +32,7 @@ type lab struct {
 	*Controller
 	node     string // empty: one
 	deliver  func(context.Context, *configs.Notifier, *notify.Entry) error
+	askHook  func(context.Context, rollout.AskHook, rollout.State) hook.Reply
 	external string // endpoint of an etcd that others share; empty: embedded
 	t        *testing.T
 	dir      string
@@ -68,7 +70,7 @@ func (l *lab) start() {
 	l.Controller = New(Options{
 		Node: l.node, Boot: "boot of " + l.node, Version: "test", Now: func() int64 { return int64(time.Since(l.base)) },
 		Tables: &l.tables, Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: log,
-		Deliver: l.deliver,
+		Deliver: l.deliver, AskHook: l.askHook,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -3,6 +3,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -122,8 +123,12 @@ func (c *Caller) Ask(ctx context.Context, q rollout.AskHook, s rollout.State) Re
 // read makes an answer of what came back.
 func read(a call.Answer) Reply {
 	var said answer
-	if json.Unmarshal(a.Body, &said) != nil {
+	if err := json.Unmarshal(a.Body, &said); err != nil {
 		said = answer{}
+		if a.Status/100 == 2 && bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("{")) {
+			// It may have said hold, in a form or a length that is not read.
+			return Reply{Answer: rollout.HookNone, Text: "its answer begins like JSON and cannot be read"}
+		}
 	}
 	r := Reply{Text: printable(said.Reason), After: after(a.Header)}
 	switch {
