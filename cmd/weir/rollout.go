@@ -184,6 +184,12 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		if r.Reason != "" {
 			t.row("  reason", r.Reason)
 		}
+		for _, a := range r.Approvals {
+			t.row("  approved by", approvalText(r, &a))
+		}
+		for _, h := range r.Hooks {
+			t.row("  hook "+h.Name, strings.TrimSpace(string(h.Answer)+" "+h.Text))
+		}
 		t.row("  started", startedText(r))
 		if len(r.Allowed) > 0 {
 			t.row("  verbs now", strings.Join(r.Allowed, ", "))
@@ -218,6 +224,19 @@ func stageLine(r *api.Rollout) string {
 		if r.StageLength > 0 {
 			text += " of " + span(seconds(r.StageLength))
 		}
+	}
+	return text
+}
+
+// approvalText is who agreed to what, and when.
+func approvalText(r *api.Rollout, a *api.Approval) string {
+	what := fmt.Sprintf("stage %d", a.Stage+1)
+	if a.Stage >= r.Stages {
+		what = r.To + " becoming stable"
+	}
+	text := fmt.Sprintf("%s, for %s, %s", a.Actor, what, ago(a.At))
+	if a.Reason != "" {
+		text += ": " + a.Reason
 	}
 	return text
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,8 +47,27 @@ type Rollout struct {
 	Cuts     []Cut        `json:"cuts,omitempty" doc:"Nodes that took the candidate to 0 ahead of the state"`
 	History  []Transition `json:"history,omitempty" doc:"Oldest first"`
 
+	Approvals []Approval   `json:"approvals,omitempty" doc:"Who agreed to what, oldest first"`
+	Hooks     []HookAnswer `json:"hooks,omitempty" doc:"What gates and checks said last, in the present stage"`
+
 	Plan *configs.Rollout  `json:"plan,omitempty" doc:"As it was started"`
 	Meta map[string]string `json:"meta,omitempty"`
+}
+
+// Approval is a person's yes to one step.
+type Approval struct {
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Stage  int       `json:"stage" doc:"Index of the stage that may begin, from 0; one beyond the last: becoming stable"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// HookAnswer is what a gate or check said last.
+type HookAnswer struct {
+	Name   string         `json:"name"`
+	Answer rollout.Answer `json:"answer" enum:"go,wait,refuse,none"`
+	Text   string         `json:"text,omitempty" doc:"The hook's reason, or why there is no answer"`
+	At     time.Time      `json:"at"`
 }
 
 // Decision is a verdict with the numbers that led to it.
@@ -152,6 +173,13 @@ func rolloutOf(v *control.RolloutView) Rollout {
 	r.Rules = rulesOf(v.Rules)
 	r.Cuts = cutsOf(v.Cuts)
 	r.History = historyOf(v.State.History)
+	for _, a := range v.State.Approvals {
+		r.Approvals = append(r.Approvals, Approval{Actor: a.Actor, At: a.At, Stage: a.Stage, Reason: a.Reason})
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.State.Hooks)) {
+		h := v.State.Hooks[name]
+		r.Hooks = append(r.Hooks, HookAnswer{Name: name, Answer: h.Answer, Text: h.Text, At: h.At})
+	}
 	return r
 }
 

@@ -128,7 +128,9 @@ func TestCaller_IsNotKeptWaitingNorLedElsewhere(t *testing.T) {
 	}
 	called := false
 	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { called = true })
-	url = serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect) })
+	url = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
+	})
 	if got := caller(t, "").Ask(t.Context(), asking(configs.Hook{Name: "qa", URL: url}), state()); got.Answer != rollout.HookRefuse || called {
 		t.Errorf("a redirect: %+v, followed %v", got, called)
 	}
