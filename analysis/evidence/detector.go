@@ -55,7 +55,7 @@ func (d *Detector) Observe(at time.Duration, c Counts, h Hypothesis) (stake Stak
 		Seconds: min(max(at-d.Judged, 0), blockTime).Seconds(),
 	}
 	d.Restarts = 0
-	bet(&d.Wealth, &d.Guard, d.Opened, d.Open, stake)
+	bet(&d.Wealth, &d.Guard, d.Opened, d.Open, &stake)
 	d.learn(at)
 	return stake, true
 }

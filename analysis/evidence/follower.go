@@ -17,6 +17,11 @@ type Stake struct {
 	Seconds    float64 `json:"seconds"`            // since the block before
 	Restarts   int     `json:"restarts,omitempty"` // stages that began before the block
 	Void       bool    `json:"void,omitempty"`     // the block is not judged
+
+	// What the first reading counted, and its factors: most later readings are the
+	// same. It is not stored, and made anew where it is missing.
+	counts  Counts
+	factors [K]float64
 }
 
 // Follower judges a second, later reading of the blocks that a Detector judged,
@@ -73,7 +78,7 @@ func (f *Follower) Observe(at time.Duration, c Counts) bool {
 		for range stake.Restarts {
 			f.Wealth.Restart()
 		}
-		bet(&f.Wealth, &f.Guard, f.Opened, f.Open, stake)
+		bet(&f.Wealth, &f.Guard, f.Opened, f.Open, &stake)
 	}
 	f.drop()
 	return !stake.Void
@@ -119,10 +124,12 @@ func (f *Follower) Check() error {
 }
 
 // bet multiplies the wealth with what a block proves.
-func bet(w *Wealth, g *Guard, opened time.Duration, c Counts, s Stake) {
-	var f [K]float64
-	factors(&f, c, s.Hypothesis, s.Baseline)
-	grow(w, g, &f, opened, s.Until, s.Seconds)
+func bet(w *Wealth, g *Guard, opened time.Duration, c Counts, s *Stake) {
+	if s.counts != c || c == (Counts{}) {
+		factors(&s.factors, c, s.Hypothesis, s.Baseline)
+		s.counts = c
+	}
+	grow(w, g, &s.factors, opened, s.Until, s.Seconds)
 }
 
 // grow multiplies the wealth with the factors of a block, which the guard hears of.
