@@ -7,11 +7,11 @@ import (
 
 const (
 	blockRequests = 4
-	blockTime     = 10 * time.Second
+	blockTime     = 8 * time.Second
 )
 
 // Detector gathers ticks into blocks and keeps the wealth of the bets. A block
-// ends when the candidate had four requests, or after ten seconds with at least
+// ends when the candidate had four requests, or after eight seconds with at least
 // one: on arrivals only, never on outcomes, and the stable requests of ticks
 // without candidate requests are not lost.
 type Detector struct {

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	startShare   = .5  // invested at the start
+	startShare   = .55 // invested at the start
 	restartShare = .25 // invested at each later stage
 	dripWeight   = .5
 	dripSeconds  = 600.
@@ -64,7 +64,7 @@ func (w *Wealth) update(f *[K]float64, seconds float64) {
 }
 
 func (w *Wealth) invest(share float64) {
-	part := min(share, .5) * w.Reserve
+	part := min(share, startShare) * w.Reserve
 	w.Reserve -= part
 	for k := range w.Bets {
 		w.Bets[k] += part * grid[k].share
