@@ -1,10 +1,8 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -61,7 +59,7 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 		reply.Text = "would be: " + reply.Text
 		return plan{reply: reply}, nil
 	}
-	txn.Then = append(txn.Then, c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "apply", Object: "services/" + name, Text: reply.Text}))
+	txn.Then = append(txn.Then, c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "apply", Object: "services/" + name, Text: reply.Text, Changes: reply.Changes}))
 	return plan{txn: txn, reply: reply, write: true}, nil
 }
 
@@ -249,45 +247,4 @@ func (c *Controller) planDelete(cmd DeleteService, now time.Time) (plan, error) 
 			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "delete", Object: "services/" + cmd.Name, Text: text}),
 		},
 	}}, nil
-}
-
-// differences names the top-level fields in which two documents differ.
-func differences[T any](a, b T) []string {
-	fields := func(s T) map[string]any {
-		raw, err := json.Marshal(s)
-		if err != nil {
-			panic(fmt.Sprintf("BUG: cannot encode a document: %v", err))
-		}
-		var m map[string]any
-		if err := json.Unmarshal(raw, &m); err != nil {
-			panic(fmt.Sprintf("BUG: cannot read back a document: %v", err))
-		}
-		return m
-	}
-	x, y := fields(a), fields(b)
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(merged(x, y))) {
-		// Stable and weights of a document only matter to a new service.
-		if k != "stable" && k != "weights" && !reflect.DeepEqual(x[k], y[k]) {
-			out = append(out, fmt.Sprintf("%s: %s → %s", k, compact(x[k]), compact(y[k])))
-		}
-	}
-	return out
-}
-
-func merged(a, b map[string]any) map[string]any {
-	m := maps.Clone(a)
-	maps.Copy(m, b)
-	return m
-}
-
-func compact(v any) string {
-	if v == nil {
-		return "nothing"
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(raw)
 }

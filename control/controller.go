@@ -117,6 +117,8 @@ type Controller struct {
 	filesWrong string    // what was wrong with them
 	slow       slowStart
 
+	role string // of the person whose command is being planned; empty: nobody's
+
 	creatingKeys bool
 	keysTried    time.Time
 

@@ -98,7 +98,9 @@ func (c *Controller) ask(ctx context.Context, cmd Command, id string) (plan, err
 	}
 	done := make(chan answer, 1)
 	err := c.postUntil(ctx, func() {
+		c.role = roleOf(ctx)
 		p, err := c.plan(cmd, id, time.Now())
+		c.role = ""
 		done <- answer{p, err}
 	})
 	if err != nil {

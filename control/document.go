@@ -65,7 +65,7 @@ func planPut[T configs.Stored](c *Controller, d documents[T], p putting[T], now 
 		If: []store.Compare{store.ModRevision(d.key(p.name), old.mod)},
 		Then: []store.Op{
 			store.Put(d.key(p.name), value),
-			c.audit(AuditView{At: now, Actor: p.actor, Action: "apply", Object: d.many + "/" + p.name, Text: reply.Text}),
+			c.audit(AuditView{At: now, Actor: p.actor, Action: "apply", Object: d.many + "/" + p.name, Text: reply.Text, Changes: reply.Changes}),
 		},
 	}}, nil
 }

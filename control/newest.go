@@ -30,7 +30,9 @@ func (m *mirror) newestAudit() []AuditView {
 	slices.Reverse(keys)
 	m.trail = make([]AuditView, 0, maxShownAudit)
 	for _, k := range keys[:min(len(keys), maxShownAudit)] {
-		m.trail = append(m.trail, m.audit[k].value)
+		a := m.audit[k].value
+		a.ID = k
+		m.trail = append(m.trail, a)
 	}
 	return m.trail
 }

@@ -59,6 +59,7 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 	text := describe(ch.after.Rollout)
 	txn.Then = append(txn.Then, c.audit(AuditView{
 		At: ch.at, Actor: ch.actor, Action: "rollout " + string(ch.after.Rollout.Phase), Object: "rollouts/" + id, Text: text,
+		Changes: moved(ch.before, ch.after),
 	}))
 	return txn, nil
 }
@@ -90,16 +91,6 @@ func (c *Controller) guardCuts(txn *store.Txn, ch change) {
 			txn.If = append(txn.If, store.Empty(store.CutsOf(id)))
 		}
 	}
-}
-
-// audit is the write of one entry of the trail. Keys sort by time.
-func (c *Controller) audit(a AuditView) store.Op {
-	c.auditSeq++
-	value, err := json.Marshal(a)
-	if err != nil {
-		panic(fmt.Sprintf("BUG: cannot encode an audit entry: %v", err))
-	}
-	return store.Put(store.AuditKey(fmt.Sprintf("%016x-%s-%06x", a.At.UnixNano(), c.opts.Node, c.auditSeq)), value)
 }
 
 // encode writes v as the store keeps it. Fields of old that this release does

@@ -27,6 +27,7 @@ func (c *Controller) update(u store.Update, now time.Time) {
 	source := c.mirror.source
 	ch := c.mirror.apply(u)
 	c.reportBad()
+	c.logAudit(u)
 	if !c.loaded || source != u.Source {
 		c.log.Info("state loaded", zap.Stringer("source", u.Source), zap.Int64("revision", u.Revision),
 			zap.Int("services", len(c.mirror.services)), zap.Int("rollouts", len(c.mirror.rollouts)))

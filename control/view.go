@@ -113,15 +113,6 @@ type NodeView struct {
 	SeenAt   time.Time
 }
 
-// AuditView is one change with who made it.
-type AuditView struct {
-	At     time.Time
-	Actor  string
-	Action string
-	Object string
-	Text   string
-}
-
 // Event tells subscribers of a change as it happens.
 type Event struct {
 	Seq     uint64 // rises by one with each event of this process

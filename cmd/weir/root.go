@@ -122,6 +122,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newNotifyCommand(),
 		c.newReplayCommand(),
 		c.newTokenCommand(),
+		c.newAuditCommand(),
 		c.newVersionCommand(),
 	}
 }

@@ -27,6 +27,8 @@ type Controller interface {
 	Do(ctx context.Context, cmd control.Command) (control.Reply, error)
 	// Recording is what the node counted of a rollout; nil: it keeps nothing of it.
 	Recording(ctx context.Context, id string) (*control.Recording, error)
+	// Audit is what a query chooses of the audit trail, the newest first.
+	Audit(ctx context.Context, q control.AuditQuery) ([]control.AuditView, error)
 	// Subscribe delivers events until cancel is called.
 	Subscribe(buffer int) (events <-chan control.Event, cancel func())
 	// CheckNotifier says what on this node stands in the way of a notifier.

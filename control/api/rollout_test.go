@@ -218,7 +218,7 @@ func TestFleet_NodesAndAudit(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.do("GET", "/v1/audit?limit=1", "").body), &list); err != nil || len(list) != 1 {
 		t.Fatalf("%v: %v", list, err)
 	}
-	if list[0].Actor != "ana b" || list[0].Object != "service shop" {
+	if list[0].Actor != "ana b" || list[0].Object != "services/shop" {
 		t.Fatalf("the entry is %+v", list[0])
 	}
 }

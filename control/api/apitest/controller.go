@@ -60,6 +60,17 @@ func (c *Controller) Recording(_ context.Context, id string) (*control.Recording
 	return c.Recordings[id], nil
 }
 
+// Audit returns what a query chooses of the View's trail.
+func (c *Controller) Audit(_ context.Context, q control.AuditQuery) ([]control.AuditView, error) {
+	var out []control.AuditView
+	for _, a := range c.View().Audit {
+		if len(out) < q.Limit && q.Takes(&a) {
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
 // Commands are all that Do was asked for, oldest first.
 func (c *Controller) Commands() []control.Command {
 	c.mu.Lock()
@@ -183,7 +194,7 @@ func (c *Controller) applyService(cmd control.ApplyService) (control.Reply, erro
 		}
 		v.Services = slices.DeleteFunc(v.Services, func(s control.ServiceView) bool { return s.Document.Name == name })
 		v.Services = append(v.Services, serviceView(cmd.Document, state, revision))
-		v.Audit = append([]control.AuditView{{At: epoch, Actor: cmd.Actor, Action: "apply", Object: "service " + name, Text: "applied"}}, v.Audit...)
+		v.Audit = append([]control.AuditView{{At: epoch, Actor: cmd.Actor, Action: "apply", Object: "services/" + name, Text: "applied"}}, v.Audit...)
 	})
 	text := "service " + name + " changed"
 	if !exists {
