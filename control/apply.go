@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
