@@ -32,13 +32,9 @@ type lab struct {
 	*Controller
 	node     string // empty: one
 	deliver  func(context.Context, *configs.Notifier, *notify.Entry) error
-<<<<<<< HEAD
 	askHook  func(context.Context, rollout.AskHook, rollout.State) hook.Reply
-	external string // endpoint of an etcd that others share; empty: embedded
-=======
 	log      *zap.Logger // nil: none
 	external string      // endpoint of an etcd that others share; empty: embedded
->>>>>>> 32bdbf2 (Tell in the audit trail with which role, and what was before and after; page and filter it; log it)
 	t        *testing.T
 	dir      string
 	base     time.Time
