@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge bench bench-rollback bench-drain bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge bench bench-rollback bench-drain bench-upgrade bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ e2e: build ## the real binary with real upstream processes, traffic and etcd
 bench: need-go ## micro-benchmarks beside their bars
 	$(GO) test -run '^$$' -bench . -benchmem ./analysis/... ./proxy/...
 	$(GO) test -count=1 -run AllocatesNothing -v ./analysis/... ./proxy/... | grep -v 'no tests to run'
+
+bench-upgrade: build ## SIGUSR2 to a new binary under 64 busy clients, 20 runs
+	$(GO) run ./bench/drain -weir $(BIN) -upgrade
 
 bench-judge: need-go ## simulate the judge's bars in full (up to 10 minutes)
 	$(GO) run ./bench/judge

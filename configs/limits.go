@@ -26,8 +26,12 @@ type Limits struct {
 	// -1: no limit.
 	PerClient int `json:"per_client,omitempty" yaml:"per_client,omitempty"`
 
-	// HeadTimeout bounds receiving a request head, from its first byte, and the
-	// TLS handshake. Beyond it the answer is 408. 0: 5s.
+	// HandshakeTimeout bounds what comes before the first request: the header of
+	// the PROXY protocol and the TLS handshake together. 0: 10s.
+	HandshakeTimeout Duration `json:"handshake_timeout,omitempty" yaml:"handshake_timeout,omitempty"`
+
+	// HeadTimeout bounds receiving a request head, from its first byte. Beyond
+	// it the answer is 408. 0: 5s.
 	HeadTimeout Duration `json:"head_timeout,omitempty" yaml:"head_timeout,omitempty"`
 
 	// BodyTimeout is the longest silence of a client that sends a body, and the
@@ -43,6 +47,19 @@ type Limits struct {
 	// client must send of a body, and take of an answer that is ready for it.
 	// 0: 240 (Kestrel); -1: none.
 	MinRate int `json:"min_rate,omitempty" yaml:"min_rate,omitempty"`
+
+	// Tunnel bounds connections that changed their protocol, WebSockets say.
+	Tunnel TunnelLimits `json:"tunnel,omitzero" yaml:"tunnel,omitempty"`
+}
+
+// TunnelLimits bound one upgraded connection.
+type TunnelLimits struct {
+	// Idle is its longest silence, both directions together: a ping ends it. 0:
+	// the idle_timeout of the service.
+	Idle Duration `json:"idle,omitempty" yaml:"idle,omitempty"`
+
+	// Total is the longest time that it may be open. 0: no limit.
+	Total Duration `json:"total,omitempty" yaml:"total,omitempty"`
 }
 
 func (l *Limits) validate(r *report) {
@@ -60,6 +77,9 @@ func (l *Limits) validate(r *report) {
 	count("connections", int64(l.Connections), 0, 1<<30, "write how many connections may be open, or leave it out for 50000")
 	count("per_client", int64(l.PerClient), -1, 1<<30, "write how many connections a client may have open, or -1 for no limit")
 	count("min_rate", int64(l.MinRate), -1, 1<<30, "write bytes a second, or -1 for none")
+	r.span("limits.handshake_timeout", l.HandshakeTimeout, maxTimeout)
+	r.span("limits.tunnel.idle", l.Tunnel.Idle, maxSpan)
+	r.span("limits.tunnel.total", l.Tunnel.Total, maxSpan)
 	r.span("limits.head_timeout", l.HeadTimeout, maxTimeout)
 	r.span("limits.body_timeout", l.BodyTimeout, Duration(24*time.Hour))
 	r.span("limits.keep_alive", l.KeepAlive, Duration(24*time.Hour))

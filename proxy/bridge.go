@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/weirproxy/weir/proxy/route"
@@ -75,7 +78,9 @@ func (c *bridge) carry(ctx context.Context, e *upstream.Endpoint, far net.Conn) 
 	if isGRPC(req.Header.Get("Content-Type")) {
 		req.Header["Te"] = []string{"trailers"} // gRPC servers insist
 	}
-	resp, err := e.Transport().RoundTrip(req.WithContext(ctx))
+	early := &interims{far: far}
+	resp, err := e.Transport().RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: early.pass})))
+	early.wait()
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 			c.reason.Store(int32(stats.Connect))
@@ -147,4 +152,63 @@ func appendTrailers(dst []byte, trailer http.Header) []byte {
 		}
 	}
 	return append(dst, crlf...)
+}
+
+// interims pass 1xx answers on, before the final one. They come in the goroutine
+// that reads the whole HTTP/2 connection, which must not wait for one client:
+// another goroutine writes them.
+type interims struct {
+	far     net.Conn
+	writing sync.WaitGroup
+
+	mu    sync.Mutex
+	queue chan []byte // nil: there was none yet
+	over  bool        // the final answer is due, or the request was given up
+}
+
+// errInterims ends a request whose endpoint gives more of them than are read,
+// or that was given up.
+var errInterims = errors.New("an interim answer that nobody waits for")
+
+func (i *interims) pass(status int, header textproto.MIMEHeader) error {
+	if status == http.StatusContinue {
+		return nil // the exchange has given its own
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return errInterims
+	}
+	if i.queue == nil {
+		i.queue = make(chan []byte, maxInterim)
+		i.writing.Go(func() {
+			for head := range i.queue {
+				_, _ = i.far.Write(head) // whoever writes the final one finds out
+			}
+		})
+	}
+	b := strconv.AppendInt([]byte("HTTP/1.1 "), int64(status), 10)
+	b = append(append(b, ' '), crlf...)
+	for name, values := range header {
+		for _, v := range values {
+			b = append(append(append(append(b, name...), ": "...), v...), crlf...)
+		}
+	}
+	select {
+	case i.queue <- append(b, crlf...):
+		return nil
+	default:
+		return errInterims
+	}
+}
+
+// wait waits until all are written.
+func (i *interims) wait() {
+	i.mu.Lock()
+	i.over = true
+	if i.queue != nil {
+		close(i.queue)
+	}
+	i.mu.Unlock()
+	i.writing.Wait()
 }

@@ -69,7 +69,7 @@ func (s *Server) leave() {
 	defer s.mu.Unlock()
 	for l := range s.listeners {
 		if l.handed {
-			_ = l.Listener.Close()
+			l.leave()
 		}
 	}
 }

@@ -30,13 +30,13 @@ type Entry struct {
 }
 
 // begin brings a new connection to its first request: the PROXY header and the
-// TLS handshake, both within HeadTimeout, and which version of HTTP it speaks.
+// TLS handshake, both within HandshakeTimeout, and which version of HTTP it speaks.
 // An error says that the connection is of no use; why is counted already.
 func (e *Entry) begin(c *clientConn) (h2 bool, err error) {
 	if !e.ProxyProtocol && e.TLS == nil && !e.H2C {
 		return false, nil
 	}
-	deadline := time.Now().Add(c.server.options.HeadTimeout)
+	deadline := time.Now().Add(c.server.options.HandshakeTimeout)
 	if err := c.Conn.SetDeadline(deadline); err != nil {
 		return false, err
 	}

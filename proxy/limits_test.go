@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -150,6 +151,60 @@ func TestLimits_ConnectionsOfOneClient(t *testing.T) {
 	if counts[TooManyOfClient] != 1 {
 		t.Errorf("rejections %v", counts)
 	}
+}
+
+// Behind a load balancer the client is whom the PROXY header names, once it is
+// read, and its network of 64 bits.
+func TestLimits_ConnectionsOfOneClientBehindALoadBalancer(t *testing.T) {
+	w := newWorld(t, func(_ *route.Service, o *Options) {
+		o.MaxPerClient, o.TrustedProxies = 1, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}, answering(t, hello))
+	ln, err := Listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- w.server.ServeEntry(ln, Entry{ProxyProtocol: true}) }()
+	t.Cleanup(func() {
+		w.server.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	from := func(client string) *client {
+		c := w.dial()
+		c.send("PROXY TCP6 " + client + " 2001:db8::80 4711 80\r\n" + get)
+		return c
+	}
+	first := from("2001:db8:1:2::a")
+	first.expect(hello)
+	from("2001:db8:1:2::b").expectEnd()
+	from("2001:db8:1:3::a").expect(hello)
+	first.Close()
+	waitUntil(t, "the place is free", func() bool { return w.server.Connections() == 1 })
+	from("2001:db8:1:2::c").expect(hello)
+}
+
+func TestLimits_HandshakeHasItsOwn(t *testing.T) {
+	w := newWorld(t, func(_ *route.Service, o *Options) {
+		o.HandshakeTimeout, o.HeadTimeout = 50*time.Millisecond, time.Hour
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}, answering(t, hello))
+	ln, err := Listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- w.server.ServeEntry(ln, Entry{ProxyProtocol: true}) }()
+	t.Cleanup(func() {
+		w.server.Close()
+		<-served
+	})
+	c := w.dial()
+	c.send("PROXY TCP4 ") // and no more
+	c.expectEnd()
 }
 
 func TestLimits_TrustedProxiesSpeakForMany(t *testing.T) {

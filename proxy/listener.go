@@ -32,13 +32,15 @@ type listener struct {
 	server *Server
 	entry  Entry
 
-	handed bool // Drain closes it at once; the Server's mutex guards it
+	handed bool        // Drain closes it at once; the Server's mutex guards it
+	left   atomic.Bool // it was told to close
 	ending atomic.Bool
 	last   time.Time // when the listener ends whatever arrives; set before ending
 	empty  bool      // the queue was found empty while ending; used by next alone
 }
 
-// next returns the next connection, or io.EOF once the listener has ended.
+// next returns the next connection, or io.EOF once Drain or Close has ended the
+// listener. Any other error is one that waiting does not mend.
 func (l *listener) next() (*clientConn, error) {
 	for pause := time.Duration(0); ; {
 		nc, err := l.Listener.Accept()
@@ -48,13 +50,15 @@ func (l *listener) next() (*clientConn, error) {
 			if c := l.server.admit(nc); c != nil {
 				return c, nil
 			}
-		case errors.Is(err, net.ErrClosed):
+		case l.left.Load():
 			return nil, io.EOF
 		case l.ending.Load():
 			if l.ended(err) {
 				_ = l.Listener.Close()
 				return nil, io.EOF
 			}
+		case lasting(err):
+			return nil, fmt.Errorf("cannot accept connections on %s: %w", l.Addr(), err)
 		default:
 			// net/http's remedy: what is short now may not be in a moment.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -62,6 +66,23 @@ func (l *listener) next() (*clientConn, error) {
 			time.Sleep(pause)
 		}
 	}
+}
+
+// lasting reports whether an error of Accept is about the listener itself, and
+// not about a connection or what is short just now.
+func lasting(err error) bool {
+	for _, e := range []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP, syscall.EFAULT} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// leave closes the listener at once, as it was told to.
+func (l *listener) leave() {
+	l.left.Store(true)
+	_ = l.Listener.Close()
 }
 
 // settle is how long an ending listener waits for handshakes under way: a
@@ -72,7 +93,7 @@ const settle = 200 * time.Millisecond
 // far. New ones are left unanswered until the socket closes, and refused then.
 func (l *listener) end() {
 	if l.entry.Kept {
-		_ = l.Listener.Close()
+		l.leave()
 		return
 	}
 	sc, ok := l.Listener.(interface {
@@ -80,7 +101,7 @@ func (l *listener) end() {
 		SetDeadline(time.Time) error
 	})
 	if !ok {
-		_ = l.Listener.Close()
+		l.leave()
 		return
 	}
 	wait := settle

@@ -44,9 +44,14 @@ type Options struct {
 	// MaxBody is the largest request body in bytes, whatever a service allows.
 	// 0 means 100 GiB; negative means no limit.
 	MaxBody int64
+	// HandshakeTimeout bounds what comes before the first request: the PROXY
+	// header and the TLS handshake together. 0 means 10 s.
+	HandshakeTimeout time.Duration
+	// TunnelIdle is the longest silence of an upgraded connection, both
+	// directions together. 0 means the service's IdleTimeout.
+	TunnelIdle time.Duration
 	// MaxTunnel is the longest time that an upgraded connection, a WebSocket
-	// say, may be open; a service's IdleTimeout bounds its silence. 0 means no
-	// limit.
+	// say, may be open. 0 means no limit.
 	MaxTunnel time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-* fields are believed.
 	// From anybody else they are dropped. Empty means nobody.
@@ -70,6 +75,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.HeadTimeout, 5*time.Second)
+	setDefault(&o.HandshakeTimeout, 10*time.Second)
 	setDefault(&o.KeepAlive, 75*time.Second)
 	setDefault(&o.BodyTimeout, 5*time.Minute)
 	setDefault(&o.DrainWindow, 5*time.Second)

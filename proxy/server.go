@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -40,8 +42,10 @@ func NewServer(h *Handler, opts Options, log *zap.Logger) *Server {
 	return s
 }
 
-// Serve accepts connections from ln until Drain or Close. It returns nil then.
-// Several listeners may be served at once. It closes ln.
+// Serve accepts connections from ln until Drain or Close, and returns nil then.
+// It goes on when descriptors or memory run out, and fails if the listener
+// itself is of no use, closed by somebody else say. Several listeners may be
+// served at once. It closes ln.
 func (s *Server) Serve(ln net.Listener) error { return s.ServeEntry(ln, Entry{}) }
 
 // ServeEntry is Serve for connections that begin as e says.
@@ -64,8 +68,10 @@ func (s *Server) ServeEntry(ln net.Listener, e Entry) error {
 func (s *Server) accept(l *listener) error {
 	for {
 		c, err := l.next()
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return nil
+		} else if err != nil {
+			return err
 		}
 		go s.enter(c, &l.entry)
 	}
@@ -92,7 +98,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range s.listeners {
-		_ = l.Listener.Close()
+		l.leave()
 	}
 	for c := range s.conns {
 		c.kill()

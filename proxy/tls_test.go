@@ -200,7 +200,7 @@ func TestTLS_SlowHandshakeIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, nil, answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
-	w.server.options.HeadTimeout = 50 * time.Millisecond
+	w.server.options.HandshakeTimeout = 50 * time.Millisecond
 	w.addr = w.enter(Entry{TLS: certs})
 	c := w.dial()
 	c.send("\x16\x03\x01")

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it; it protects nothing
 	"encoding/base64"
 	"errors"
@@ -95,7 +96,7 @@ func (x *exchange) tunnel() {
 	}
 	x.h.tunnels.Add(1)
 	defer x.h.tunnels.Add(-1)
-	t := &tunnel{h: x.h, idle: int64(x.service.IdleTimeout), end: unbounded, sides: [2]net.Conn{x.conn.Conn, x.up.Conn}}
+	t := &tunnel{h: x.h, idle: int64(cmp.Or(x.h.options.TunnelIdle, x.service.IdleTimeout)), end: unbounded, sides: [2]net.Conn{x.conn.Conn, x.up.Conn}}
 	if limit := x.h.options.MaxTunnel; limit > 0 {
 		t.end = x.h.Now() + int64(limit)
 	}

@@ -1,5 +1,6 @@
-// Command drain measures what a SIGTERM costs users: requests lost of 64 busy
-// keep-alive clients, run after run with a fresh process. It exits with 1 unless
+// Command drain measures what a SIGTERM costs users, or with -upgrade a new
+// binary: requests lost of 64 busy keep-alive clients, run after run with a
+// fresh process. It exits with 1 unless
 // every run loses none.
 package main
 
@@ -18,6 +19,7 @@ type options struct {
 	runs    int
 	clients int
 	window  time.Duration
+	upgrade bool
 	out     string
 }
 
@@ -27,6 +29,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 20, "how many processes are told to end")
 	flag.IntVar(&o.clients, "clients", 64, "busy clients, half without rest, half with pauses of up to 20 ms")
 	flag.DurationVar(&o.window, "window", time.Second, "drain.window of the node")
+	flag.BoolVar(&o.upgrade, "upgrade", false, "SIGUSR2: hand over to the binary anew, and only then end")
 	flag.StringVar(&o.out, "out", "", "file to keep the result in")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -42,23 +45,27 @@ func run(o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, l.Close(false)) }()
 	result := lab.NewResult(o.out)
-	result.Printf("SIGTERM under %d busy keep-alive clients, drain.window %s\n", o.clients, o.window)
+	signal := "SIGTERM"
+	if o.upgrade {
+		signal = "SIGUSR2"
+	}
+	result.Printf("%s under %d busy keep-alive clients, drain.window %s\n", signal, o.clients, o.window)
 	clean, lost, answered := 0, 0, 0
 	for i := range o.runs {
-		r, err := l.Drain(lab.DrainOptions{Clients: o.clients, Window: o.window})
+		r, err := o.once(l)
 		if err != nil {
 			return err
 		}
-		result.Printf("run %2d  %s\n", i+1, r)
-		if r.Lost > 0 {
-			result.Printf("        %s\n", r.Shots)
+		result.Printf("run %2d  %s\n", i+1, r.text)
+		if r.lost > 0 {
+			result.Printf("        %s\n", r.shots)
 		} else {
 			clean++
 		}
-		lost += r.Lost
-		answered += r.After
+		lost += r.lost
+		answered += r.after
 	}
-	result.Printf("\nruns without a loss: %d of %d; bar %d\nrequests lost: %d; %d were answered after SIGTERM\n", clean, o.runs, o.runs, lost, answered)
+	result.Printf("\nruns without a loss: %d of %d; bar %d\nrequests lost: %d; %d were answered after %s\n", clean, o.runs, o.runs, lost, answered, signal)
 	if err := result.Close(); err != nil {
 		return err
 	}
@@ -66,4 +73,21 @@ func run(o options) (err error) {
 		return errors.New("the bar was missed")
 	}
 	return nil
+}
+
+// outcome is what one run came to.
+type outcome struct {
+	text        string
+	shots       lab.Shots
+	lost, after int
+}
+
+func (o options) once(l *lab.Lab) (outcome, error) {
+	options := lab.DrainOptions{Clients: o.clients, Window: o.window}
+	if o.upgrade {
+		r, err := l.Upgrade(options)
+		return outcome{r.String(), r.Shots, r.Lost, r.During + r.After}, err
+	}
+	r, err := l.Drain(options)
+	return outcome{r.String(), r.Shots, r.Lost, r.After}, err
 }
