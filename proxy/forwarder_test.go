@@ -19,6 +19,7 @@ type forwarder struct {
 	addr     string
 	upstream *recorderUpstream
 	log      *syncBuffer // nil: it keeps no log
+	repeats  bool        // it may ask again for a good answer
 	settle   func()      // waits until nothing is in flight
 }
 
