@@ -251,3 +251,59 @@ func TestShield_HelpsAtACandidatesLimit(t *testing.T) {
 		t.Errorf("stable: lanes %v", totals.Lanes)
 	}
 }
+
+func TestFallback_NothingOfTheFirstAnswerIsLeftBehind(t *testing.T) {
+	f := func(name, answer, rest string, conns int64) {
+		t.Helper()
+		asked := make(chan struct{})
+		first := newScript(t, func(n int, c *upConn) {
+			if n > 1 {
+				c.write(unknown)
+				return
+			}
+			c.write(answer)
+			<-asked
+			c.write(rest)
+		})
+		second := newScript(t, func(n int, c *upConn) {
+			if n == 1 {
+				close(asked)
+			}
+			c.write(hello)
+		})
+		w := fleet(t, candidateFirst(route.Retry{}, false, mutual), []*script{first}, []*script{second})
+		for range 2 {
+			if status, body := w.asks(get); status != 200 || body != "hello" {
+				t.Errorf("%s: got %d %q", name, status, body)
+			}
+		}
+		w.settled(0)
+		if n := first.conns.Load(); n != conns {
+			t.Errorf("%s: %d connections, want %d", name, n, conns)
+		}
+	}
+	f("whole", unknown, "", 1)
+	f("half", "HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\nhalf", "theother", 2)
+	f("close", "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno", "", 2)
+	f("chunked", "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n", "0\r\n\r\n", 2)
+	f("more than asked for", unknown+"more", "", 2)
+}
+
+func TestFallback_TheFirstVersionIsFreeWhileTheOtherAnswers(t *testing.T) {
+	release := make(chan struct{})
+	second := newScript(t, func(_ int, c *upConn) {
+		c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n")
+		<-release
+		c.write("3\r\nllo\r\n0\r\n\r\n")
+	})
+	w := fleet(t, candidateFirst(route.Retry{}, false, mutual), []*script{gives(t, unknown)}, []*script{second})
+	c := w.dial()
+	c.send(get)
+	waitUntil(t, "the first is free", func() bool {
+		return second.requests.Load() == 1 && w.service.Versions[0].Pool.Endpoints()[0].InFlight() == 0
+	})
+	close(release)
+	if resp, body := c.answer("GET"); resp.StatusCode != 200 || body != "hello" {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}
