@@ -124,8 +124,8 @@ func (c Condition) limitText() string {
 	return decimal(int(c.Value), 6)
 }
 
-// amount spells a measurement for a person.
-func (c Condition) amount(v float64) string {
+// Amount spells a measurement for a person.
+func (c Condition) Amount(v float64) string {
 	switch c.Metric {
 	case CPU:
 		return figures(100*v) + "%"

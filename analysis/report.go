@@ -83,6 +83,17 @@ func rank(k Kind) int {
 	return 0
 }
 
+// Observed are the verdicts of the rules that failed and only observe.
+func (j *Judge) Observed() []Verdict {
+	var broken []Verdict
+	for i := range j.rules {
+		if v := j.state.Rules[i].Fail; v != nil && v.Action == Notify {
+			broken = append(broken, *v)
+		}
+	}
+	return broken
+}
+
 // Report is how each rule stands, in the order of the policy.
 func (j *Judge) Report() []RuleReport {
 	reports := make([]RuleReport, len(j.rules))

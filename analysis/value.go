@@ -158,12 +158,12 @@ func (j *Judge) valueText(i int, kind Kind) string {
 	if kind == Unmeasured {
 		return fmt.Sprintf("%s cannot be measured: %s.", c, v.Missing)
 	}
-	values := c.amount(v.Last.Candidate) + " on the candidate"
+	values := c.Amount(v.Last.Candidate) + " on the candidate"
 	if v.Last.Stable != nil {
-		values += ", " + c.amount(*v.Last.Stable) + " on stable"
+		values += ", " + c.Amount(*v.Last.Stable) + " on stable"
 	}
 	if c.Relative() {
-		values += "; the limit is " + c.amount(v.Last.Limit)
+		values += "; the limit is " + c.Amount(v.Last.Limit)
 	}
 	switch {
 	case kind == Fail:

@@ -68,9 +68,6 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 		return plan{}, err
 	}
 	cmd.Plan.SetDefaults()
-	if problems := configs.UnbuiltRollout(&cmd.Plan); len(problems) > 0 {
-		return plan{}, &Error{Kind: NotBuilt, Text: "this plan needs what is not built yet", Hint: "leave it out for now", Problems: texts(problems)}
-	}
 	served := doc.value
 	served.Stable, served.Versions = state.value.Stable, state.value.Merge(doc.value)
 	if problems := cmd.Plan.ValidateAgainst(&served); len(problems) > 0 {
@@ -207,9 +204,12 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 // carryOut does what must not wait for a write. It reports whether that was a cut.
 func (c *Controller) carryOut(effects []rollout.Effect) (cut bool) {
 	for _, e := range effects {
-		if now, ok := e.(rollout.CutNow); ok {
-			c.cut(now.Cut)
+		switch e := e.(type) {
+		case rollout.CutNow:
+			c.cut(e.Cut)
 			cut = true
+		case rollout.RunSmoke:
+			c.runSmoke(e)
 		}
 	}
 	return cut

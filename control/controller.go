@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/call"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/health"
 	"github.com/weirproxy/weir/control/hook"
@@ -60,6 +61,10 @@ type Options struct {
 	// the system's resolver.
 	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 
+	// Secrets is the folder below which the secrets of documents lie. Empty: the
+	// one that the process runs in.
+	Secrets string
+
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
 }
@@ -81,6 +86,7 @@ type Controller struct {
 	opts   Options
 	log    *zap.Logger
 	prober *health.Prober
+	calls  *call.Client // of measurements; used in workers
 	hub    hub
 	view   atomic.Pointer[View]
 
@@ -172,6 +178,7 @@ func New(o Options) *Controller {
 		names: newNames(), outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })
+	c.calls = call.NewClient(nil)
 	c.view.Store(&View{Node: o.Node})
 	return c
 }
@@ -233,6 +240,7 @@ func (c *Controller) stop(stopWork context.CancelFunc) {
 	defer timer.Stop()
 	c.prober.Close()
 	c.workers.Wait()
+	c.calls.Close()
 }
 
 // post runs f on the Controller's goroutine, unless the Controller has ended.

@@ -78,6 +78,9 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 	t.advance(tick)
 	c.lead(t)
 	c.probeVerdicts(t, delta)
+	if c.leading && t.ended.IsZero() {
+		c.gauge(t, now)
+	}
 	t.record.look(t, tick, c.versionUp(t.service, t.from))
 	if t.ended.IsZero() {
 		c.cutFailed(t, now)
@@ -190,10 +193,14 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 	if answer := c.answered(t, now); answer != nil {
 		return answer
 	}
+	if done := t.smokeDone(r); done != nil {
+		return *done
+	}
 	tick := rollout.Tick{
 		At: now, Freeze: c.frozen(t.service, now), StableUp: c.versionUp(t.service, t.from),
 		CandidateUp: c.versionUp(t.service, r.To), Acked: c.acked(t.service, now),
 	}
+	tick.Observed = t.observed()
 	if admits, spare, ok := r.Batch(); ok {
 		tick.BatchUp = c.healthyOf(t.service, r.To, admits) >= max(1, admits-spare)
 	}

@@ -40,6 +40,7 @@ type trial struct {
 	pace     *analysis.Pace  // nil: no limit is relative to stable's latency
 	sides    []*side
 	besides  []*side // what goes to the candidates beside the split; often none
+	gauges   *gauges
 	record   *record
 
 	// lost says that this node has no fuse: what it knew is gone, and its share
@@ -130,6 +131,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 			t.besides = append(t.besides, b)
 		}
 	}
+	t.gauges = newGauges(policy, r, doc)
 	t.record = newRecord(t, policy)
 	return t, nil
 }
@@ -309,4 +311,13 @@ func (t *trial) report() []analysis.RuleReport {
 		rules = append(rules, seen(s.judge.Report())...)
 	}
 	return rules
+}
+
+// observed are the verdicts of broken rules that only observe.
+func (t *trial) observed() []analysis.Verdict {
+	var broken []analysis.Verdict
+	for _, s := range t.sides {
+		broken = append(broken, s.decides().Observed()...)
+	}
+	return broken
 }

@@ -154,7 +154,7 @@ func (n *node) openState(ctx context.Context) (err error) {
 	n.controller = control.New(control.Options{
 		Node: n.config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
 		Endpoints: n.endpoints, Recorders: n.recorders, Store: n.store, Log: n.log,
-		Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
+		Secrets: n.config.Secrets, Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
 	})
 	return nil
 }

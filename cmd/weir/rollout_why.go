@@ -166,6 +166,10 @@ func pathText(p analysis.Path) string {
 		return ", path literal: the plain rate over the rule's patience is above the limit"
 	case analysis.PathHealth:
 		return ", path health: probes failed"
+	case analysis.PathSmoke:
+		return ", path smoke: smoke checks failed"
+	case analysis.PathValue:
+		return ", path value: every measurement over the rule's patience was beyond the limit"
 	case analysis.PathFuse:
 		return ", path fuse: the evidence of one node passed its threshold"
 	}
@@ -227,11 +231,27 @@ func writeRules(w io.Writer, r *api.Rollout, rules []api.Rule) error {
 		if rule.Threshold > 0 {
 			evidence = figures(rule.Evidence) + " of " + figures(rule.Threshold)
 		}
-		t.row("  "+rule.Condition, kind, string(rule.State),
-			shareText(rule.CandidateBad, rule.CandidateRequests, rule.CandidateRate),
-			shareText(rule.StableBad, rule.StableRequests, rule.StableRate), limit, evidence, orDash(string(rule.Path)))
+		candidate := shareText(rule.CandidateBad, rule.CandidateRequests, rule.CandidateRate)
+		stable := shareText(rule.StableBad, rule.StableRequests, rule.StableRate)
+		if m := rule.Measured; m != nil {
+			candidate, stable, limit = measuredText(rule.Condition, m)
+		}
+		t.row("  "+rule.Condition, kind, string(rule.State), candidate, stable, limit, evidence, orDash(string(rule.Path)))
 	}
 	return t.end()
+}
+
+// measuredText spells a measurement in the unit of its condition.
+func measuredText(condition string, m *api.Measured) (candidate, stable, limit string) {
+	c, err := analysis.ParseCondition(condition)
+	if err != nil {
+		c = analysis.Condition{Metric: analysis.Named} // of a newer release
+	}
+	stable = "-"
+	if m.Stable != nil {
+		stable = c.Amount(*m.Stable)
+	}
+	return c.Amount(m.Candidate), stable, c.Amount(m.Limit)
 }
 
 func shareText(bad, requests uint64, rate float64) string {

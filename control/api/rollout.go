@@ -74,7 +74,7 @@ type HookAnswer struct {
 type Decision struct {
 	Verdict analysis.Kind `json:"verdict"`
 	Rule    string        `json:"rule,omitempty" doc:"Id of the deciding rule"`
-	Path    analysis.Path `json:"path,omitempty" doc:"fast, slow, literal, health or fuse"`
+	Path    analysis.Path `json:"path,omitempty" doc:"fast, slow, literal, health, fuse, smoke or value"`
 	Action  string        `json:"action,omitempty" doc:"What the rule asks for: rollback, pause or notify"`
 	T       float64       `json:"t" doc:"Seconds since the trial began"`
 
@@ -91,9 +91,18 @@ type Decision struct {
 	Threshold         float64 `json:"threshold"`
 	NoBaseline        bool    `json:"no_baseline,omitempty" doc:"Stable had too few requests to compare with: the bound on false rollbacks does not cover this"`
 
+	Measured *Measured `json:"measured,omitempty" doc:"Of a rule on memory, cpu or a metric of the plan: the last measurement"`
+
 	Needed uint64 `json:"needed,omitempty" doc:"Of inconclusive: candidate requests that the rule needs"`
 	Seen   uint64 `json:"seen,omitempty" doc:"Of those, how many there were"`
 	Text   string `json:"text" doc:"The same in one sentence"`
+}
+
+// Measured is a measurement beside its limit: bytes, cores, or what the metric counts.
+type Measured struct {
+	Candidate float64  `json:"candidate"`
+	Stable    *float64 `json:"stable,omitempty"`
+	Limit     float64  `json:"limit"`
 }
 
 // Rule is how one check or trigger stands.
@@ -229,8 +238,12 @@ func decisionOf(v *analysis.Verdict) *Decision {
 	if v == nil || v.Kind == "" {
 		return nil
 	}
+	var measured *Measured
+	if v.Value != nil {
+		measured = &Measured{v.Value.Candidate, v.Value.Stable, v.Value.Limit}
+	}
 	return &Decision{
-		Verdict: v.Kind, Rule: v.Rule, Path: v.Path, Action: string(v.Action), T: v.At.Seconds(),
+		Measured: measured, Verdict: v.Kind, Rule: v.Rule, Path: v.Path, Action: string(v.Action), T: v.At.Seconds(),
 		CandidateRequests: v.Candidate.N, CandidateBad: v.Candidate.Raw,
 		CandidateCounted: v.Candidate.X, CandidateRate: v.CandidateRate,
 		StableRequests: v.Stable.N, StableBad: v.Stable.Raw,

@@ -35,6 +35,9 @@ type Request struct {
 	Header http.Header
 	Body   []byte
 
+	// H2C speaks HTTP/2 without TLS to an http URL, as gRPC servers do.
+	H2C bool
+
 	// MaxAnswer is how many bytes of the answer's body are read. 0: MaxAnswer.
 	MaxAnswer int64
 }
@@ -50,26 +53,34 @@ type Answer struct {
 
 // Client makes calls. It is safe for concurrent use. Close it when it is not
 // used any more.
-type Client struct{ http *http.Client }
+type Client struct{ http, h2c *http.Client }
 
 // NewClient returns a Client that has connected to nothing. Proxy, which may be
 // nil, gives the HTTP proxy of a request, as http.ProxyFromEnvironment does.
 func NewClient(proxy func(*http.Request) (*url.URL, error)) *Client {
-	return &Client{&http.Client{
-		Transport: &http.Transport{
-			Proxy:                  proxy,
-			MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConnsPerHost:    2,
-			IdleConnTimeout:        30 * time.Second,
-			TLSHandshakeTimeout:    10 * time.Second,
-			ForceAttemptHTTP2:      true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	bounded := func(t *http.Transport) *http.Client {
+		t.MaxResponseHeaderBytes = 64 << 10
+		t.MaxIdleConnsPerHost = 2
+		t.IdleConnTimeout = 30 * time.Second
+		t.TLSHandshakeTimeout = 10 * time.Second
+		return &http.Client{
+			Transport:     t,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return &Client{
+		http: bounded(&http.Transport{Proxy: proxy, ForceAttemptHTTP2: true}),
+		h2c:  bounded(&http.Transport{Protocols: protocols}),
+	}
 }
 
 // Close ends the connections that wait for another call.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.h2c.CloseIdleConnections()
+}
 
 // Do makes a call and reads its answer. An error means that there was none; it
 // names neither the address nor anything that was sent.
@@ -88,7 +99,11 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		req.Header.Set("User-Agent", "weir")
 	}
 	req.Host = r.Host
-	resp, err := c.http.Do(req)
+	client := c.http
+	if r.H2C {
+		client = c.h2c
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return Answer{}, fmt.Errorf("no answer: %w", bare(err))
 	}

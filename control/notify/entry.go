@@ -100,6 +100,9 @@ func Of(s rollout.State, a rollout.Announce, actor string) Event {
 		Actor: actor, Starter: s.Actor, Reason: s.Reason, Verdict: s.Verdict,
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Meta: s.Plan.Meta,
 	}
+	if a.Verdict != nil {
+		e.Verdict, e.Reason = a.Verdict, a.Verdict.Text
+	}
 	if s.Stage >= 0 && s.Stage < len(s.Plan.Stages) {
 		e.StageName = s.Plan.Stages[s.Stage].Name
 	}

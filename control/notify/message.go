@@ -127,6 +127,10 @@ func headline(e *Entry) string {
 		return "Rollout superseded"
 	case rollout.AnnounceApproval:
 		return "Approval wanted"
+	case rollout.AnnounceApproved:
+		return "Rollout approved"
+	case rollout.AnnounceAborting:
+		return "Abort under way"
 	case rollout.AnnounceObserved:
 		return "Limit broken, observed only"
 	}
@@ -140,7 +144,7 @@ func moodOf(kind string) (m Mood, who bool) {
 		return MoodGood, false
 	case rollout.AnnounceRolledBack, rollout.AnnounceFailed, rollout.AnnounceCut:
 		return MoodBad, false
-	case rollout.AnnouncePaused, rollout.AnnounceAborted, rollout.AnnounceObserved:
+	case rollout.AnnouncePaused, rollout.AnnounceAborted, rollout.AnnounceAborting, rollout.AnnounceObserved:
 		return MoodWarning, false
 	case rollout.AnnounceStarted, rollout.AnnounceApproval:
 		return MoodInfo, true

@@ -60,7 +60,7 @@ func pagerAction(kind string) (action, severity string) {
 		return pagerTrigger, "warning"
 	case rollout.AnnounceApproval, KindTest:
 		return pagerTrigger, "info"
-	case rollout.AnnounceSucceeded, rollout.AnnounceResumed, rollout.AnnounceAborted, rollout.AnnounceSuperseded:
+	case rollout.AnnounceSucceeded, rollout.AnnounceResumed, rollout.AnnounceApproved, rollout.AnnounceAborted, rollout.AnnounceSuperseded:
 		return pagerResolve, ""
 	}
 	return pagerChange, ""

@@ -26,6 +26,10 @@ func named(kind string) string {
 	switch kind {
 	case rollout.AnnounceWeights, rollout.AnnounceBaking, rollout.AnnounceRestarted:
 		return rollout.AnnounceStage
+	case rollout.AnnounceApproved:
+		return rollout.AnnounceApproval
+	case rollout.AnnounceAborting:
+		return rollout.AnnounceAborted
 	case rollout.AnnounceCut:
 		return rollout.AnnounceRolledBack
 	}

@@ -23,6 +23,9 @@ type Tick struct {
 	// under trial. Nil: Verdict alone.
 	Candidates map[string]analysis.Verdict
 
+	// Observed are the verdicts of broken rules that only observe.
+	Observed []analysis.Verdict
+
 	CandidateUp bool // the candidate has a healthy endpoint
 	BatchUp     bool // of a rolling rollout: those that State.Batch wants are healthy
 	StableUp    bool // stable has one
@@ -136,6 +139,8 @@ type Announce struct {
 	Seq  uint64 // of the rollout's announcements, from 1, without gaps
 	Kind string // one of the Announce kinds
 	Text string // one sentence
+
+	Verdict *analysis.Verdict // that it is about, if it moved nothing; nil: the rollout's
 }
 
 // Kinds of an Announce.

@@ -136,6 +136,9 @@ type State struct {
 	Actor      string            `json:"actor,omitempty"` // who started it
 	Replaces   string            `json:"replaces,omitempty"`
 
+	// Observed are the rules that broke in this generation and only observe.
+	Observed []string `json:"observed,omitempty"`
+
 	// Announced counts the announcements made so far: it numbers them, so that
 	// whoever hears of one twice can tell.
 	Announced uint64 `json:"announced,omitempty"`

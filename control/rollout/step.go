@@ -272,5 +272,6 @@ func (m *machine) freshen() {
 	m.Rollout.Generation++
 	m.Rollout.HoldFrom, m.Rollout.ProgressFrom = 0, 0
 	m.Rollout.Verdict = nil
+	m.Rollout.Observed = nil
 	m.emit(ResetEvidence{})
 }

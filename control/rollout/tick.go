@@ -15,6 +15,7 @@ func (m *machine) tick(t Tick) {
 		m.tickRamp(t)
 		return
 	}
+	m.observe(t)
 	switch m.Rollout.Phase {
 	case Pending:
 		if !m.overdue(t) {
