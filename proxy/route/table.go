@@ -65,6 +65,13 @@ func NewTable(revision int64, rules []Rule) (*Table, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	t.hosts.seal(func(h *host) {
+		for _, paths := range []*node[[]*entry]{h.exact, h.below} {
+			if paths != nil {
+				paths.seal(func(*[]*entry) {})
+			}
+		}
+	})
 	return t, nil
 }
 
