@@ -42,6 +42,6 @@ func completeSuite() []scene {
 				storms(50, 50, 50*time.Second, false), storms(50, 400, 500*time.Second, false),
 			}
 		}},
-		{"slow path", func() []row { return []row{slowPath(1000, 2./3), slowPath(1000, 20)} }},
+		{"slow path", func() []row { return []row{slowPath(1000, 2./3), slowPath(1000, 20), firstWindow(300, 20)} }},
 	}
 }
