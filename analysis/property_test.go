@@ -20,7 +20,9 @@ func strange(t *rapid.T, w *world) {
 	case 0: // the clock goes back
 		w.Advance(at)
 	case 1: // a tick of long ago, again
-		w.Observe(Sample{At: at, Candidate: Counts{N: 50, X: 50, Raw: 50}})
+		for range 20 {
+			w.Observe(Sample{At: at, Stable: Counts{N: 450}, Candidate: Counts{N: 50, X: 50, Raw: 50}})
+		}
 	case 2: // counters that were reset or torn
 		w.at += TickLength
 		s := Sample{At: w.at, Stable: rapid.SampledFrom(torn).Draw(t, "stable"), Candidate: rapid.SampledFrom(torn).Draw(t, "candidate")}

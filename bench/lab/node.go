@@ -17,7 +17,8 @@ import (
 // NodeOptions are what differs between the nodes of proofs.
 type NodeOptions struct {
 	Name   string        // also of its folder and log
-	Etcd   *Etcd         // nil: embedded
+	Etcd   *Etcd         // nil: embedded, unless Etcds are given
+	Etcds  []string      // URLs of an external etcd
 	Prefix string        // in Etcd; empty: the default
 	Tokens string        // content of the tokens file; empty: none
 	Token  string        // that API and CLI use
@@ -72,7 +73,10 @@ func (l *Lab) Node(o NodeOptions) (*Node, error) {
 func (o NodeOptions) file(clients, control string) string {
 	state := "  embedded: {dir: data}\n"
 	if o.Etcd != nil {
-		state = fmt.Sprintf("  etcd: {endpoints: [%q], prefix: %q}\n", o.Etcd.URL, cmp.Or(o.Prefix, "/weir/default"))
+		o.Etcds = []string{o.Etcd.URL}
+	}
+	if len(o.Etcds) > 0 {
+		state = fmt.Sprintf("  etcd: {endpoints: [%s], prefix: %q}\n", strings.Join(o.Etcds, ", "), cmp.Or(o.Prefix, "/weir/default"))
 	}
 	tokens := ""
 	if o.Tokens != "" {

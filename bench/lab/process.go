@@ -53,6 +53,12 @@ func (p *Process) Kill() {
 // Terminate asks the process to end.
 func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 
+// Pause stops the process where it is, as a machine does that hangs.
+func (p *Process) Pause() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Running reports whether the process has not ended.
 func (p *Process) Running() bool {
 	select {

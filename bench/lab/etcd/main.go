@@ -1,5 +1,5 @@
-// Command etcd is a single-member etcd in a process of its own, so that a proof
-// can kill it.
+// Command etcd is a member of an etcd, or all of it, in a process of its own, so
+// that a proof can kill it.
 package main
 
 import (
@@ -17,15 +17,17 @@ import (
 func main() {
 	dir := flag.String("dir", "", "data directory")
 	client := flag.String("client", "http://127.0.0.1:2379", "URL for clients")
-	peer := flag.String("peer", "http://127.0.0.1:2380", "URL for peers, of which there are none")
+	peer := flag.String("peer", "http://127.0.0.1:2380", "URL for peers")
+	name := flag.String("name", "default", "of this member")
+	cluster := flag.String("cluster", "", "all members as name=peer URL, with commas between; empty: this one alone")
 	flag.Parse()
-	if err := run(*dir, *client, *peer); err != nil {
+	if err := run(*dir, *client, *peer, *name, *cluster); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, client, peer string) error {
+func run(dir, client, peer, name, cluster string) error {
 	clientURL, err := url.Parse(client)
 	if err != nil {
 		return fmt.Errorf("cannot listen for clients: %w", err)
@@ -35,24 +37,29 @@ func run(dir, client, peer string) error {
 		return fmt.Errorf("cannot listen for peers: %w", err)
 	}
 	cfg := embed.NewConfig()
-	cfg.Dir = dir
+	cfg.Dir, cfg.Name = dir, name
 	cfg.LogLevel = "warn"
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*clientURL}, []url.URL{*clientURL}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{*peerURL}, []url.URL{*peerURL}
-	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.InitialCluster = cluster
+	if cluster == "" {
+		cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	}
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return fmt.Errorf("cannot start etcd in %q: %w", dir, err)
 	}
 	defer e.Close()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	select {
 	case <-e.Server.ReadyNotify():
+	case <-stop:
+		return nil
 	case <-time.After(time.Minute):
 		return fmt.Errorf("etcd in %q was not ready within a minute", dir)
 	}
 	fmt.Println("ready")
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	select {
 	case <-stop:
 		return nil
