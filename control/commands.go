@@ -135,7 +135,7 @@ func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random
 	if err := c.unqueue(&p, after.Rollout, actor, now); err != nil {
 		return plan{}, err
 	}
-	p.txn.Then = append(p.txn.Then, c.told(change{before: before, after: ended, effects: effects, actor: actor, at: now})...)
+	c.enqueueEvents(&p.txn, change{before: before, after: ended, effects: effects, actor: actor, at: now})
 	return p, nil
 }
 

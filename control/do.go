@@ -34,7 +34,10 @@ type plan struct {
 func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 	id := rand.Text()
 	cut := false
-	for range maxAttempts {
+	for attempt := range maxAttempts {
+		if attempt == maxAttempts/2 && ramped(cmd) {
+			cmd = atOnce(cmd) // the state moves too much for an abort in steps
+		}
 		p, err := c.ask(ctx, cmd, id)
 		if cut && err != nil {
 			// The leader saw this node's cut and was quicker to write it down.

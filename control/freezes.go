@@ -48,6 +48,7 @@ const freezeEvery = time.Second
 type freezes struct {
 	at     time.Time
 	active []activeFreeze
+	shown  []FreezeView
 }
 
 type activeFreeze struct {
@@ -57,9 +58,7 @@ type activeFreeze struct {
 
 // frozen returns the freeze that holds a service the longest; nil: none does.
 func (c *Controller) frozen(service string, now time.Time) *rollout.Freeze {
-	if since := now.Sub(c.frost.at); since < 0 || since >= freezeEvery {
-		c.frost = c.mirror.frost(now)
-	}
+	c.lookForFrost(now)
 	var longest *rollout.Freeze
 	for _, f := range c.frost.active {
 		if !f.doc.Covers(service) || !f.until.IsZero() && !now.Before(f.until) {
@@ -72,13 +71,24 @@ func (c *Controller) frozen(service string, now time.Time) *rollout.Freeze {
 	return longest
 }
 
+func (c *Controller) lookForFrost(now time.Time) {
+	if since := now.Sub(c.frost.at); since < 0 || since >= freezeEvery {
+		c.frost = c.mirror.frost(now)
+	}
+}
+
 func (m *mirror) frost(now time.Time) freezes {
 	f := freezes{at: now}
 	for _, name := range slices.Sorted(maps.Keys(m.freezes)) {
 		doc := m.freezes[name].value
-		if until, active := doc.Active(now); active {
-			f.active = append(f.active, activeFreeze{doc, until})
+		v := FreezeView{Document: doc, ModRevision: m.freezes[name].mod}
+		if v.Until, v.Active = doc.Active(now); v.Active {
+			f.active = append(f.active, activeFreeze{doc, v.Until})
+		} else {
+			v.Until = time.Time{}
+			v.Next, _ = doc.Next(now)
 		}
+		f.shown = append(f.shown, v)
 	}
 	return f
 }
@@ -97,18 +107,10 @@ func (c *Controller) unfrozen(service string, before, after map[string]configs.W
 	return nil
 }
 
+// showFreezes returns what a View shows. The slice must not be changed.
 func (c *Controller) showFreezes(now time.Time) []FreezeView {
-	var all []FreezeView
-	for _, name := range slices.Sorted(maps.Keys(c.mirror.freezes)) {
-		f := c.mirror.freezes[name]
-		v := FreezeView{Document: f.value, ModRevision: f.mod}
-		if v.Until, v.Active = f.value.Active(now); !v.Active {
-			v.Until = time.Time{}
-			v.Next, _ = f.value.Next(now)
-		}
-		all = append(all, v)
-	}
-	return all
+	c.lookForFrost(now)
+	return c.frost.shown
 }
 
 func (c *Controller) freezeDocuments() documents[configs.Freeze] {

@@ -328,32 +328,3 @@ func split(key string) (prefix, name string) {
 	}
 	return key[:i+1], key[i+1:]
 }
-
-// inForce returns the rollout in force of a service, if there is one.
-func (m *mirror) inForce(service string) (rollout.State, bool) {
-	s, ok := m.states[service]
-	if !ok || s.value.Rollout == "" {
-		return rollout.State{}, false
-	}
-	r, ok := m.rollouts[s.value.Rollout]
-	return r.value, ok
-}
-
-// pair returns the rollout id with the state of its service.
-func (m *mirror) pair(id string) (rollout.Pair, bool) {
-	r, ok := m.rollouts[id]
-	if !ok {
-		return rollout.Pair{}, false
-	}
-	s, ok := m.states[r.value.Service]
-	return rollout.Pair{Rollout: r.value, Service: s.value}, ok
-}
-
-// cutsOf returns the cuts of a rollout in etcd, in the order of their nodes.
-func (m *mirror) cutsOf(id string) []rollout.Cut {
-	var cuts []rollout.Cut
-	for _, node := range slices.Sorted(maps.Keys(m.cuts[id])) {
-		cuts = append(cuts, m.cuts[id][node].value)
-	}
-	return cuts
-}

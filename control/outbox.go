@@ -21,15 +21,20 @@ import (
 const (
 	maxOutbox  = 10_000
 	keepDead   = 7 * 24 * time.Hour
-	maxTold    = 80 // entries of one transaction, of which etcd takes 128 writes
+	maxWrites  = 110       // of a transaction that tells somebody; etcd takes 128
+	maxWritten = 512 << 10 // bytes of one; etcd takes 1.5 MiB
 	shownTold  = 500
 	maxOutcome = 300 // bytes of an error that are kept
 )
 
-// told are the outbox entries of a change: one for each recipient of each of
-// its announcements.
-func (c *Controller) told(ch change) []store.Op {
-	var ops []store.Op
+// enqueueEvents adds the outbox entries of a change to its transaction: one for each
+// recipient of each of its announcements. Who is told never keeps a change from
+// being written: what does not fit is dropped, and logged.
+func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
+	size := 0
+	for _, op := range txn.Then {
+		size += op.Size()
+	}
 	r := ch.after.Rollout
 	raised := r.Weights[r.To] > ch.before.Rollout.Weights[r.To]
 	for _, effect := range ch.effects {
@@ -42,19 +47,19 @@ func (c *Controller) told(ch change) []store.Op {
 			Event: notify.Of(r, a, ch.actor),
 		}
 		for _, to := range c.recipients(r, a.Kind, raised) {
-			if len(ops) == maxTold {
-				c.log.Error("event not told to everybody: too many recipients", zap.String("event", e.ID))
-				return ops
-			}
 			e.To, e.Hook = to.name, to.hook
 			value, err := json.Marshal(e)
 			if err != nil {
 				panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
 			}
-			ops = append(ops, store.Put(store.OutboxKey(e.Key()), value))
+			size += len(value)
+			if len(txn.Then) >= maxWrites || size > maxWritten {
+				c.log.Error("event not told to everybody: it is too much for one transaction", zap.String("event", e.ID), zap.String("first_left_out", e.To))
+				return
+			}
+			txn.Then = append(txn.Then, store.Put(store.OutboxKey(e.Key()), value))
 		}
 	}
-	return ops
 }
 
 // recipient is who is told of an event.

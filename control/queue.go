@@ -117,7 +117,7 @@ func (c *Controller) unqueue(p *plan, by rollout.State, actor string, now time.T
 		}
 		p.txn.If = append(p.txn.If, store.ModRevision(store.RolloutKey(r.ID), old.mod))
 		p.txn.Then = append(p.txn.Then, store.Put(store.RolloutKey(r.ID), value))
-		p.txn.Then = append(p.txn.Then, c.told(change{before: before, after: after, effects: effects, actor: actor, at: now})...)
+		c.enqueueEvents(&p.txn, change{before: before, after: after, effects: effects, actor: actor, at: now})
 	}
 	return nil
 }

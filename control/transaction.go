@@ -55,12 +55,12 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 	if ch.after.Rollout.Phase.Final() && !ch.before.Rollout.Phase.Final() {
 		txn.Then = append(txn.Then, store.Delete(store.EvidenceKey(id)))
 	}
-	txn.Then = append(txn.Then, c.told(ch)...)
 	text := describe(ch.after.Rollout)
 	txn.Then = append(txn.Then, c.audit(AuditView{
 		At: ch.at, Actor: ch.actor, Action: "rollout " + string(ch.after.Rollout.Phase), Object: "rollouts/" + id, Text: text,
 		Changes: moved(ch.before, ch.after),
 	}))
+	c.enqueueEvents(&txn, ch)
 	return txn, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	_ "time/tzdata" // freezes have time zones, and small images have no files of them
 )
 
 func main() {

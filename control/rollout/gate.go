@@ -78,7 +78,11 @@ func (m *machine) phase() Phase {
 // next move, and says what it waits for.
 func (m *machine) held(t Tick) bool {
 	next := m.ahead()
-	if missing := m.missing(next.enters); missing > 0 {
+	missing := m.missing(next.enters)
+	if missing > 0 || t.Freeze != nil && next.enters >= 0 {
+		m.unask(next) // who said go before a weekend is asked again after it
+	}
+	if missing > 0 {
 		m.await(WaitApproval, "%s", m.approvalText(next.enters, missing))
 		m.tellApprovers(next.enters)
 		return true

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/weirproxy/weir/configs"
 )
 
@@ -30,6 +32,10 @@ func gateOption(plan *configs.Rollout, name, value string) {
 		plan.OnDeadline = value
 	case "ramp":
 		plan.Abort.Ramp = configs.Duration(d)
+	case "stage-hook": // of the stage with that index: 0:qa:end:gate
+		words := strings.Split(value, ":")
+		i, _ := strconv.Atoi(words[0])
+		plan.Stages[i].Hooks = append(plan.Stages[i].Hooks, configs.Hook{Name: words[1], At: words[2], Mode: words[3], URL: "http://127.0.0.1:9000/"})
 	case "hook":
 		words := strings.Split(value, ":")
 		h := configs.Hook{Name: words[0], At: words[1], Mode: words[2], URL: "http://127.0.0.1:9000/" + words[0]}
@@ -322,3 +328,22 @@ func TestBegin_StartsWhatWasQueuedOrSaysWhyNot(t *testing.T) {
 }
 
 func (s Service) equal(o Service) bool { return Pair{Service: s}.Equal(Pair{Service: o}) }
+
+func TestStep_RandomWalksThroughGatesKeepThePromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := gateBeginnings(t)
+		p := all[rapid.SampledFrom(slices.Sorted(maps.Keys(all))).Draw(t, "beginning")]
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			options := append(gateHappenings(p), happenings(p)...)
+			h := options[rapid.IntRange(0, len(options)-1).Draw(t, "event")]
+			next := take(t, p, h)
+			if again := take(t, p, h); !again.Equal(next) {
+				t.Fatalf("%s gives another result the second time", h.name)
+			}
+			if was, is := p.Rollout.Phase, next.Rollout.Phase; was.Final() && !is.Final() && is != Paused {
+				t.Fatalf("%s brought back a rollout that was %s: %s", h.name, was, is)
+			}
+			p = next
+		}
+	})
+}

@@ -151,7 +151,7 @@ func (m *machine) watch(t Tick) bool {
 
 // mine are the hooks that the rollout may be asking now.
 func (m *machine) mine() []configs.Hook {
-	if m.Rollout.manual() || m.Rollout.Phase.Final() {
+	if r := &m.Rollout; r.manual() || r.Phase.Final() || r.Ending != nil {
 		return nil
 	}
 	return append(m.before(m.ahead()), m.watchers()...)
@@ -237,6 +237,19 @@ func (m *machine) askAnew() {
 	if len(plan.Hooks) > 0 || slices.ContainsFunc(plan.Stages, func(s configs.Stage) bool { return len(s.Hooks) > 0 }) {
 		m.Rollout.Hooks = nil
 		m.Rollout.Round++
+	}
+}
+
+// unask drops what hooks said about a move that waits for something else.
+func (m *machine) unask(next move) {
+	r := &m.Rollout
+	hooks := maps.Clone(r.Hooks)
+	for _, h := range m.before(next) {
+		delete(hooks, h.Name)
+	}
+	if len(hooks) < len(r.Hooks) {
+		r.Hooks = hooks
+		r.Round++
 	}
 }
 

@@ -84,6 +84,9 @@ func Delete(key string) Op { return Op{opDelete, key, nil} }
 // DeleteRange removes every key that begins with prefix, e.g. CutsOf(rollout).
 func DeleteRange(prefix string) Op { return Op{opDeleteRange, prefix, nil} }
 
+// Size is how many bytes the operation takes of a transaction, about.
+func (o Op) Size() int { return len(o.key) + len(o.value) }
+
 // Txn is a transaction: if every condition holds, all writes take place at one
 // revision, else none. etcd allows 128 conditions, 128 writes and 1.5 MiB in one.
 type Txn struct {
