@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -159,19 +158,7 @@ func TestLimits_ConnectionsOfOneClientBehindALoadBalancer(t *testing.T) {
 	w := newWorld(t, func(_ *route.Service, o *Options) {
 		o.MaxPerClient, o.TrustedProxies = 1, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}, answering(t, hello))
-	ln, err := Listen(context.Background(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.addr = ln.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- w.server.ServeEntry(ln, Entry{ProxyProtocol: true}) }()
-	t.Cleanup(func() {
-		w.server.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
+	w.addr = w.enter(Entry{ProxyProtocol: true})
 	from := func(client string) *client {
 		c := w.dial()
 		c.send("PROXY TCP6 " + client + " 2001:db8::80 4711 80\r\n" + get)
@@ -191,17 +178,7 @@ func TestLimits_HandshakeHasItsOwn(t *testing.T) {
 		o.HandshakeTimeout, o.HeadTimeout = 50*time.Millisecond, time.Hour
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}, answering(t, hello))
-	ln, err := Listen(context.Background(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.addr = ln.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- w.server.ServeEntry(ln, Entry{ProxyProtocol: true}) }()
-	t.Cleanup(func() {
-		w.server.Close()
-		<-served
-	})
+	w.addr = w.enter(Entry{ProxyProtocol: true})
 	c := w.dial()
 	c.send("PROXY TCP4 ") // and no more
 	c.expectEnd()
