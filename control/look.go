@@ -157,6 +157,9 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 		c.stuck(t, err, now)
 		return
 	}
+	if c.cold(t, pair, next, now) {
+		return
+	}
 	c.carryOut(effects)
 	c.askHooks(effects, next.Rollout, now)
 	if !worth(pair, next, effects) {

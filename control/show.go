@@ -110,7 +110,7 @@ func (c *Controller) showRollout(id string) RolloutView {
 		rv.Rules, rv.Elapsed = last.rules, last.elapsed
 		return rv
 	}
-	rv.StageElapsed, rv.Elapsed = t.stageElapsed, t.elapsed
+	rv.StageElapsed, rv.Elapsed, rv.WarmUp = t.stageElapsed, t.elapsed, t.warmUp.WarmUp
 	if t.ended.IsZero() && len(t.sides) > 0 {
 		rv.Verdict = t.verdicts()[t.sides[0].version]
 	}

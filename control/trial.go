@@ -47,6 +47,8 @@ type trial struct {
 	// of alpha may be spent. Only what probes see counts, until the rollout ends.
 	lost bool
 
+	warmUp warmUp // of the next raise, or the last one
+
 	saved  time.Time // when the evidence was last handed to the store
 	saving bool      // etcd has not taken it yet
 	ended  time.Time // when the rollout left force; zero while it is in force

@@ -99,6 +99,19 @@ type RolloutView struct {
 	Verdict      analysis.Verdict
 	Rules        []analysis.RuleReport
 	Cuts         []rollout.Cut
+	WarmUp       WarmUp
+}
+
+// WarmUp is how connections to a candidate were opened before it got more
+// weight: for the raise that waits for it, or the last one. It is known to the
+// node that leads. The zero WarmUp: there was none yet.
+type WarmUp struct {
+	At     time.Time // when it began
+	Done   bool
+	Wanted int // connections that the candidate should have
+	Opened int // those of them that were opened
+	Took   time.Duration
+	Err    string // why not all were
 }
 
 // NodeView is one weir process of the fleet.

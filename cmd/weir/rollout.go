@@ -190,6 +190,9 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		for _, h := range r.Hooks {
 			t.row("  hook "+h.Name, strings.TrimSpace(string(h.Answer)+" "+h.Text))
 		}
+		if r.WarmUp != nil {
+			t.row("  warm-up", warmUpText(r.WarmUp))
+		}
 		t.row("  started", startedText(r))
 		if len(r.Allowed) > 0 {
 			t.row("  verbs now", strings.Join(r.Allowed, ", "))
@@ -203,6 +206,18 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		}
 		return nil
 	})
+}
+
+// warmUpText says how connections were opened ahead of the last raise.
+func warmUpText(u *api.WarmUp) string {
+	if !u.Done {
+		return fmt.Sprintf("opening %d connections", u.Wanted)
+	}
+	text := fmt.Sprintf("opened %d connections of %d in %s", u.Opened, u.Wanted, millis(u.Took))
+	if u.Error != "" {
+		text += ": " + u.Error
+	}
+	return text
 }
 
 // phaseText says what a rollout does in words.

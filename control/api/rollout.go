@@ -43,6 +43,7 @@ type Rollout struct {
 	Revision     int64    `json:"revision" doc:"Its ETag"`
 
 	Decision *Decision    `json:"decision,omitempty" doc:"The verdict with its numbers"`
+	WarmUp   *WarmUp      `json:"warm_up,omitempty" doc:"Connections to the candidate that were opened before it got more weight"`
 	Rules    []Rule       `json:"rules,omitempty"`
 	Cuts     []Cut        `json:"cuts,omitempty" doc:"Nodes that took the candidate to 0 ahead of the state"`
 	History  []Transition `json:"history,omitempty" doc:"Oldest first"`
@@ -68,6 +69,24 @@ type HookAnswer struct {
 	Answer rollout.Answer `json:"answer" enum:"go,wait,refuse,none"`
 	Text   string         `json:"text,omitempty" doc:"The hook's reason, or why there is no answer"`
 	At     time.Time      `json:"at"`
+}
+
+// WarmUp is how connections to a candidate were opened ahead of a raise, on the
+// node that leads.
+type WarmUp struct {
+	At     time.Time `json:"at"`
+	Done   bool      `json:"done" doc:"The raise waits for it no longer than 2 s"`
+	Wanted int       `json:"wanted" doc:"Connections that the candidate should have"`
+	Opened int       `json:"opened" doc:"Those of them that there were not"`
+	Took   float64   `json:"took_ms" doc:"Milliseconds"`
+	Error  string    `json:"error,omitempty" doc:"Why not all were opened"`
+}
+
+func warmUpOf(w control.WarmUp) *WarmUp {
+	if w.At.IsZero() {
+		return nil
+	}
+	return &WarmUp{At: w.At, Done: w.Done, Wanted: w.Wanted, Opened: w.Opened, Took: milliseconds(w.Took), Error: w.Err}
 }
 
 // Decision is a verdict with the numbers that led to it.
@@ -147,7 +166,7 @@ func summaryOf(v *control.RolloutView) Rollout {
 		Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights,
 		StartedAt: s.StartedAt, UpdatedAt: s.UpdatedAt,
 		Verdict: v.Verdict.Kind, Reason: s.Reason, WaitingFor: s.WaitingFor,
-		InForce: v.InForce, Elapsed: v.Elapsed.Seconds(), StageElapsed: v.StageElapsed.Seconds(),
+		WarmUp: warmUpOf(v.WarmUp), InForce: v.InForce, Elapsed: v.Elapsed.Seconds(), StageElapsed: v.StageElapsed.Seconds(),
 		Actor: s.Actor, Replaces: s.Replaces, Generation: s.Generation,
 		Allowed: append([]string{}, s.Allowed()...), Revision: v.ModRevision,
 		Decision: decisionOf(&v.Verdict), Meta: s.Plan.Meta,
