@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -259,11 +260,13 @@ func TestRetry_NeverAfterAByteOfTheAnswer(t *testing.T) {
 		<-begun
 		c.reset()
 	})
+	free := sync.OnceFunc(func() { close(begun) })
+	t.Cleanup(free)
 	w := fleet(t, retrying(route.Retry{Attempts: 3, Reset: true}), []*script{u})
 	c := w.dial()
 	c.send(get)
 	c.expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-	close(begun)
+	free()
 	if rest, _ := io.ReadAll(c.br); len(rest) > 0 {
 		t.Errorf("after that the client got %q", rest)
 	}

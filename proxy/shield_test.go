@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,6 +235,8 @@ func TestShield_HelpsAtACandidatesLimit(t *testing.T) {
 	})
 	w := fleet(t, candidateFirst(route.Retry{Attempts: 3}, true, nil), []*script{candidate}, []*script{gives(t, hello)})
 	w.repool(0, upstream.Policy{Requests: 1})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	first := w.dial()
 	first.send(get)
 	waitUntil(t, "the candidate is busy", func() bool { return candidate.requests.Load() == 1 })
@@ -242,7 +245,7 @@ func TestShield_HelpsAtACandidatesLimit(t *testing.T) {
 			t.Errorf("%.4s beyond the limit: %d %q", request, status, body)
 		}
 	}
-	close(release)
+	free()
 	first.expect(hello)
 	if totals := w.settled(0); totals.Reasons[stats.Exhausted] != 2 || totals.Retries[stats.ShieldCause] != 2 || totals.Lanes[stats.Split] != 3 {
 		t.Errorf("reasons %v, retries %v, lanes %v", totals.Reasons, totals.Retries, totals.Lanes)
@@ -256,6 +259,7 @@ func TestFallback_NothingOfTheFirstAnswerIsLeftBehind(t *testing.T) {
 	f := func(name, answer, rest string, conns int64) {
 		t.Helper()
 		asked := make(chan struct{})
+		free := sync.OnceFunc(func() { close(asked) })
 		first := newScript(t, func(n int, c *upConn) {
 			if n > 1 {
 				c.write(unknown)
@@ -267,10 +271,11 @@ func TestFallback_NothingOfTheFirstAnswerIsLeftBehind(t *testing.T) {
 		})
 		second := newScript(t, func(n int, c *upConn) {
 			if n == 1 {
-				close(asked)
+				free()
 			}
 			c.write(hello)
 		})
+		t.Cleanup(free)
 		w := fleet(t, candidateFirst(route.Retry{}, false, mutual), []*script{first}, []*script{second})
 		for range 2 {
 			if status, body := w.asks(get); status != 200 || body != "hello" {
@@ -297,12 +302,14 @@ func TestFallback_TheFirstVersionIsFreeWhileTheOtherAnswers(t *testing.T) {
 		c.write("3\r\nllo\r\n0\r\n\r\n")
 	})
 	w := fleet(t, candidateFirst(route.Retry{}, false, mutual), []*script{gives(t, unknown)}, []*script{second})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	c := w.dial()
 	c.send(get)
 	waitUntil(t, "the first is free", func() bool {
 		return second.requests.Load() == 1 && w.service.Versions[0].Pool.Endpoints()[0].InFlight() == 0
 	})
-	close(release)
+	free()
 	if resp, body := c.answer("GET"); resp.StatusCode != 200 || body != "hello" {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
