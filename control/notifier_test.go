@@ -207,3 +207,43 @@ func TestController_SaysWhatANotifierLacksHere(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// The notifiers of the contract, exactly as they stand, are told what they ask for.
+func TestNotifier_OfTheContractIsTold(t *testing.T) {
+	file := "../configs/testdata/contract/notifiers.yaml"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents, err := configs.Decode(file, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mailbox{}
+	l := newMailLab(t, m)
+	for _, d := range documents {
+		if d.Notifier != nil {
+			l.do(ApplyNotifier{Document: *d.Notifier, Actor: "ana"})
+		}
+	}
+	stop := l.traffic(400, func(version string) bool { return version == "green" })
+	defer stop()
+	id := l.do(StartRollout{Plan: canary(stage(2000, time.Hour)), Actor: "ana"}).ID
+	l.until("it is rolled back", func() bool { return l.phase(id) == rollout.RolledBack })
+	want := map[string][]string{
+		"deployments": {"1 started", "2 rolled_back"}, "failures": {"2 rolled_back"}, "pager": {"2 rolled_back"}, "ci": {"1 started", "2 rolled_back"},
+	}
+	l.until("all are told", func() bool {
+		for name, events := range want {
+			if len(m.of(name)) < len(events) {
+				return false
+			}
+		}
+		return true
+	})
+	for name, events := range want {
+		if got := m.of(name); !slices.Equal(got, events) {
+			t.Errorf("%s was told %q, not %q", name, got, events)
+		}
+	}
+}

@@ -243,7 +243,13 @@ func counts(c analysis.Counts, rate float64) string {
 
 func percent(rate float64) string { return figures(100*rate) + "%" }
 
-func figures(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+// figures writes a number with three digits, or a large one whole.
+func figures(v float64) string {
+	if v >= 1000 && v < 1e15 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
 
 // byline is "by @sarah via GitHub Actions".
 func byline(ev *Event) string {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,10 +78,13 @@ func (s *Sender) Send(ctx context.Context, n *configs.Notifier, e *Entry) error 
 
 // post sends a JSON body. Sign, if it is not empty, is the secret of a signature.
 func (s *Sender) post(ctx context.Context, url string, body any, header http.Header, sign string) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
+	var encoded bytes.Buffer
+	e := json.NewEncoder(&encoded)
+	e.SetEscapeHTML(false) // nobody shows it as HTML, and conditions hold < and >
+	if err := e.Encode(body); err != nil {
 		return fmt.Errorf("%w: cannot encode the message: %w", ErrRefused, err)
 	}
+	raw := bytes.TrimSpace(encoded.Bytes())
 	if header == nil {
 		header = http.Header{}
 	}

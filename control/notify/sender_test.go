@@ -16,6 +16,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/call"
+	"github.com/weirproxy/weir/control/notify/notifytest"
 )
 
 // receiver is an HTTP server that keeps what it is sent.
@@ -194,13 +195,13 @@ func TestSender_ShowsNoSecretInAnError(t *testing.T) {
 
 func TestSender_EndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
-	smtp := newSMTPServer(t, release)
+	smtp := notifytest.NewSMTP(t, release)
 	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(web.Close)
 	t.Cleanup(func() { close(release) })
 	s := newSender(t, web.URL)
 	for _, n := range []*configs.Notifier{
-		{Email: &configs.EmailTarget{SMTP: smtp.address, From: "weir@example.com", To: []string{"oncall@example.com"}}},
+		{Email: &configs.EmailTarget{SMTP: smtp.Address, From: "weir@example.com", To: []string{"oncall@example.com"}}},
 		{Slack: &configs.SlackTarget{WebhookURLFile: "slack"}},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -214,16 +215,16 @@ func TestSender_EndsWithItsContext(t *testing.T) {
 }
 
 func TestSender_MailsEachRecipient(t *testing.T) {
-	smtp := newSMTPServer(t, nil)
+	smtp := notifytest.NewSMTP(t, nil)
 	s := newSender(t, "")
-	n := &configs.Notifier{Email: &configs.EmailTarget{SMTP: smtp.address, From: "Weir <weir@example.com>", To: []string{"ana@example.com", "ben@example.com"}}}
+	n := &configs.Notifier{Email: &configs.EmailTarget{SMTP: smtp.Address, From: "Weir <weir@example.com>", To: []string{"ana@example.com", "ben@example.com"}}}
 	for range 2 {
 		if err := s.Send(t.Context(), n, stories()["rolled_back"]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, to := range n.Email.To {
-		mails := smtp.mails(to)
+		mails := smtp.Mails(to)
 		if len(mails) != 2 {
 			t.Fatalf("%s got %d mails", to, len(mails))
 		}
@@ -238,38 +239,44 @@ func TestSender_MailsEachRecipient(t *testing.T) {
 }
 
 func TestSender_MailsTheOthersWhenOneIsRefused(t *testing.T) {
-	smtp := newSMTPServer(t, nil)
+	smtp := notifytest.NewSMTP(t, nil)
 	s := newSender(t, "")
-	n := &configs.Notifier{Email: &configs.EmailTarget{SMTP: smtp.address, From: "weir@example.com", To: []string{"gone@example.com", "ben@example.com"}}}
-	smtp.refuse("gone@example.com", "550 no such user")
+	n := &configs.Notifier{Email: &configs.EmailTarget{SMTP: smtp.Address, From: "weir@example.com", To: []string{"gone@example.com", "ben@example.com"}}}
+	smtp.Refuse("gone@example.com", "550 no such user")
 	err := s.Send(t.Context(), n, stories()["failed"])
-	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no such user") || len(smtp.mails("ben@example.com")) != 1 {
-		t.Errorf("for good: %v; ben got %d mails", err, len(smtp.mails("ben@example.com")))
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no such user") || len(smtp.Mails("ben@example.com")) != 1 {
+		t.Errorf("for good: %v; ben got %d mails", err, len(smtp.Mails("ben@example.com")))
 	}
-	smtp.refuse("gone@example.com", "451 come back later")
+	smtp.Refuse("gone@example.com", "451 come back later")
 	if err = s.Send(t.Context(), n, stories()["failed"]); err == nil || errors.Is(err, ErrRefused) {
 		t.Errorf("for now: %v", err)
 	}
-	smtp.refuse("gone@example.com", "")
-	smtp.greet("421 busy")
+	smtp.Refuse("gone@example.com", "")
+	smtp.Greet("421 busy")
 	if err = s.Send(t.Context(), n, stories()["failed"]); err == nil || errors.Is(err, ErrRefused) {
 		t.Errorf("busy: %v", err)
 	}
 }
 
 func TestSender_SaysNoPasswordInClear(t *testing.T) {
-	smtp := newSMTPServer(t, nil)
+	smtp := notifytest.NewSMTP(t, nil)
 	s := newSender(t, "")
-	email := &configs.EmailTarget{SMTP: smtp.address, From: "weir@example.com", To: []string{"ana@example.com"}, Username: "weir", PasswordFile: "password"}
-	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.heard("AUTH") {
+	email := &configs.EmailTarget{SMTP: smtp.Address, From: "weir@example.com", To: []string{"ana@example.com"}, Username: "weir", PasswordFile: "password"}
+	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.Heard("AUTH") {
 		t.Errorf("a login without TLS: %v", err)
 	}
 	email.Username, email.TLS = "", "starttls"
-	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.heard("MAIL") {
+	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.Heard("MAIL") {
 		t.Errorf("mail without the TLS that is asked for: %v", err)
 	}
 	email.TLS = "implicit"
-	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.heard("MAIL") {
+	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.Heard("MAIL") {
 		t.Errorf("mail without the TLS that is asked for: %v", err)
 	}
+}
+
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
 }

@@ -1,4 +1,6 @@
-package notify
+// Package notifytest holds servers that stand in for those of notification
+// channels in tests.
+package notifytest
 
 import (
 	"bufio"
@@ -10,10 +12,10 @@ import (
 	"testing"
 )
 
-// smtpServer takes mail on loopback, as much of RFC 5321 as a client needs.
-type smtpServer struct {
-	address string
-	hang    chan struct{} // nil: it answers; else it answers nothing until this is closed
+// SMTP takes mail on loopback, as much of RFC 5321 as a client needs.
+type SMTP struct {
+	Address string
+	hang    <-chan struct{} // nil: it answers; else it says nothing until this is closed
 
 	mu struct {
 		sync.Mutex
@@ -24,13 +26,15 @@ type smtpServer struct {
 	}
 }
 
-func newSMTPServer(t *testing.T, hang chan struct{}) *smtpServer {
+// NewSMTP starts a server that ends with the test. If hang is not nil, connections
+// that come before it is closed hear nothing, and are closed with it.
+func NewSMTP(t *testing.T, hang <-chan struct{}) *SMTP {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &smtpServer{address: l.Addr().String(), hang: hang}
+	s := &SMTP{Address: l.Addr().String(), hang: hang}
 	s.mu.mails, s.mu.refuse = map[string][]string{}, map[string]string{}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -46,35 +50,43 @@ func newSMTPServer(t *testing.T, hang chan struct{}) *smtpServer {
 	return s
 }
 
-func (s *smtpServer) refuse(address, answer string) {
+// Refuse makes answer what RCPT gets for an address; empty: it is taken.
+func (s *SMTP) Refuse(address, answer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.refuse[address] = answer
 }
 
-func (s *smtpServer) greet(answer string) {
+// Greet makes answer what new connections get instead of a greeting; empty: 220.
+func (s *SMTP) Greet(answer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.greet = answer
 }
 
-func (s *smtpServer) mails(to string) []string {
+// Mails are those that an address got, heads included, the oldest first.
+func (s *SMTP) Mails(to string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mu.mails[to])
 }
 
-func (s *smtpServer) heard(command string) bool {
+// Heard reports whether any client said a command that begins so.
+func (s *SMTP) Heard(command string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.mu.said, func(c string) bool { return strings.HasPrefix(c, command) })
 }
 
-func (s *smtpServer) serve(conn net.Conn) {
+func (s *SMTP) serve(conn net.Conn) {
 	defer conn.Close()
 	if s.hang != nil {
-		<-s.hang
-		return
+		select {
+		case <-s.hang:
+		default:
+			<-s.hang
+			return
+		}
 	}
 	r := bufio.NewReader(conn)
 	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
@@ -102,7 +114,8 @@ func (s *smtpServer) serve(conn net.Conn) {
 			say("250-AUTH PLAIN LOGIN")
 			say("250 8BITMIME")
 		case "RCPT":
-			to = between(line, "<", ">")
+			_, to, _ = strings.Cut(line, "<")
+			to, _, _ = strings.Cut(to, ">")
 			s.mu.Lock()
 			answer := s.mu.refuse[to]
 			s.mu.Unlock()
@@ -134,10 +147,4 @@ func (s *smtpServer) serve(conn net.Conn) {
 			say("250 ok")
 		}
 	}
-}
-
-func between(s, from, to string) string {
-	_, s, _ = strings.Cut(s, from)
-	s, _, _ = strings.Cut(s, to)
-	return s
 }
