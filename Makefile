@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge bench bench-rollback bench-drain bench-upgrade bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-rollback: build ## fault to last candidate request, 20 runs, with the dist
 
 e2e-judge: build ## three nodes and an external etcd: fault to last candidate request anywhere, 20 runs
 	$(GO) run ./bench/rollback -weir $(BIN) -nodes 3
+
+e2e-fleet: build ## three nodes and an etcd of three: leaders killed and paused, nodes cut off, majority lost; about four minutes
+	$(GO) run ./bench/fleet -weir $(BIN)
 
 bench-healthy: build ## 20 good rollouts through shared outages, swings and a storming client: none put back
 	$(GO) run ./bench/healthy -weir $(BIN)
