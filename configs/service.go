@@ -156,8 +156,12 @@ type Sticky struct {
 	// By is `cookie`, `header`, `query` or `address`.
 	By string `json:"by" yaml:"by"`
 
-	// Mode is `follow` (default: the client moves when its share moves) or
-	// `pin` (it stays on the version it met while that version drains).
+	// Mode is `follow` (default: the client moves when its share moves) or, with a
+	// cookie alone, `pin`: during a rollout a client stays on the version that it
+	// met, weights divide new clients only, and after the rollout those on the
+	// version before stay there until that is kept no longer, or until the next
+	// rollout begins. A roll-back or an abort moves everybody at once. Services
+	// that pin and share a host need cookies of different names.
 	Mode string `json:"mode,omitempty" yaml:"mode,omitempty"`
 
 	Cookie *StickyCookie `json:"cookie,omitempty" yaml:"cookie,omitempty"` // with `by: cookie`

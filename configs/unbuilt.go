@@ -11,16 +11,9 @@ func Unbuilt(d *Document) Problems {
 	return nil
 }
 
-func (r *report) unbuilt(path string, asked bool, what string) {
-	if asked {
-		r.add(path, "leave it out for now", "not built yet: %s", what)
-	}
-}
-
 // UnbuiltService is Unbuilt for a Service without a file.
 func UnbuiltService(s *Service) Problems {
 	r := &report{}
 	r.unreadPages(s.Errors)
-	r.unbuilt("sticky.mode", s.Sticky != nil && s.Sticky.Mode == "pin", "sticky mode pin")
 	return r.problems
 }

@@ -94,7 +94,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 		t.unreadyFor = defaultUnreadyFor
 	}
 	policy := policyOf(r, doc)
-	besides := slices.ContainsFunc(r.Plan.Stages, func(s configs.Stage) bool { return s.Beside() })
+	besides := r.Pinned || slices.ContainsFunc(r.Plan.Stages, func(s configs.Stage) bool { return s.Beside() })
 	if besides {
 		policy.Candidates *= 2 // a candidate is judged twice
 	}

@@ -46,8 +46,9 @@ type decided struct {
 
 	route   *route.Route
 	service *route.Service
-	bucket  int32 // of the sticky key; -1: none
-	issue   bool  // a cookie with the bucket goes with the answer, unless that is shared
+	bucket  int32     // of the sticky key; -1: none
+	pin     route.Pin // that the client's cookie has, or will have; zero: none
+	issue   bool      // a cookie with the bucket goes with the answer, unless that is shared
 
 	now       int64 // the time after the last wait; what came since was computing
 	startedAt int64
@@ -108,12 +109,21 @@ func (d *decision) choose() {
 	}
 	d.lane = stats.Split
 	at := 0 // without a mix every bucket has the same version
-	if s.Mixed || s.Rollout != "" {
+	if s.Mixed || s.Rollout != "" || s.Pins != nil {
 		// A candidate that has everything is still under trial, and one client's
 		// failures still count once.
 		at = d.drawBucket()
 	}
-	d.version = s.Versions[s.Split.Pick(at)]
+	if s.Pins == nil {
+		d.version = s.Versions[s.Split.Pick(at)]
+		return
+	}
+	var fresh, old bool
+	d.version, d.pin, fresh, old = s.Choose(at, d.pin, d.h.unix(d.now))
+	d.issue = fresh && s.Mixed
+	if old {
+		d.lane = stats.Forced // other weights drew its version: no evidence
+	}
 }
 
 // forced returns the version that the request names itself, or nil.
@@ -156,8 +166,8 @@ func (d *decision) drawBucket() int {
 	switch s.By {
 	case route.Cookie:
 		if value := d.cookie(s.Name); value != nil {
-			if bucket, ok := s.CheckCookie(value, d.h.unix(d.now)); ok {
-				d.bucket = int32(bucket)
+			if bucket, pin, ok := s.ReadCookie(value, d.h.unix(d.now)); ok {
+				d.bucket, d.pin = int32(bucket), pin
 				return bucket
 			}
 		}

@@ -38,7 +38,7 @@ func (x *exchange) appendAnswerHead() {
 	in, shared := x.appendEditedHead(x.in[:0])
 	if x.issue && !shared {
 		in = append(in, "Set-Cookie: "...)
-		in = x.service.Sticky.AppendCookie(in, int(x.bucket), x.h.unix(x.now), x.encrypted())
+		in = x.service.Sticky.AppendPinned(in, int(x.bucket), x.pin, x.h.unix(x.now), x.encrypted())
 		in = append(in, crlf...)
 	}
 	switch {

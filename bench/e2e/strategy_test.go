@@ -123,3 +123,83 @@ health: {path: /healthz, interval: 500ms}
 		t.Error("the second endpoint had no request")
 	}
 }
+
+func TestStrategy_PinKeepsClientsUntilAnAbort(t *testing.T) {
+	w := newWorld(t, options{sticky: "sticky: {by: cookie, mode: pin}"})
+	var jars []*lab.Visitor
+	met := map[int]string{}
+	visit := func(what string) (green, moved int) {
+		t.Helper()
+		for n, jar := range jars {
+			now := w.visit(jar)
+			if met[n] != "" && met[n] != now {
+				moved++
+			}
+			if met[n] = now; now == "green" {
+				green++
+			}
+		}
+		t.Logf("%s: %d of %d on green, %d moved", what, green, len(jars), moved)
+		return green, moved
+	}
+	for n := range 200 {
+		jars = append(jars, w.visitor(n))
+	}
+	id := w.begin(canary("{weight: 30%, duration: 1h}", "{weight: 100%, duration: 1h}"))
+	w.awaitStage(id, 0, 20*time.Second)
+	first, _ := visit("at 30%")
+	w.check(w.api.Act(id, "promote"))
+	w.awaitStage(id, 1, 20*time.Second)
+	if green, moved := visit("at 100%"); green != first || moved > 0 {
+		t.Errorf("%d clients moved, %d on green", moved, green)
+	}
+	jars = append(jars, w.visitor(500))
+	visit("with a new client")
+	if met[200] != "green" {
+		t.Errorf("a new client meets %s at 100%%", met[200])
+	}
+	w.check(w.api.Act(id, "promote"))
+	w.await(id, "succeeded", 20*time.Second)
+	if _, moved := visit("once green is stable"); moved > 0 {
+		t.Errorf("%d clients moved as the rollout succeeded", moved)
+	}
+	w.check(w.api.Act(id, "undo"))
+	if green, _ := visit("undone"); green > 0 {
+		t.Errorf("%d clients are on green after it was undone", green)
+	}
+}
+
+func TestStrategy_ChosenUsersMeetTheCandidateUntilAnAbort(t *testing.T) {
+	w := newWorld(t, options{})
+	traffic := w.load().Open(200)
+	id := w.begin(canary("{match: [{header: X-Weir-Preview, values: [green]}], duration: 1h}", "{weight: 100%, duration: 1h}"))
+	w.awaitStage(id, 0, 20*time.Second)
+	if v := w.shown(); v != "green" {
+		t.Errorf("a chosen user met %q", v)
+	}
+	time.Sleep(time.Second)
+	w.check(w.api.Act(id, "abort"))
+	if v := w.shown(); v != "blue" {
+		t.Errorf("after the abort a chosen user met %q", v)
+	}
+	shots := traffic.Stop()
+	w.unharmed(shots)
+	w.only("blue", shots)
+}
+
+func TestStrategy_CopiesFailAVersionThatNoUserHasMet(t *testing.T) {
+	w := newWorld(t, options{})
+	traffic := w.load().Open(400)
+	time.Sleep(time.Second)
+	id := w.begin(canary("{mirror: 50%, duration: 3s}", "{mirror: 50%, duration: 1h}", "{weight: 100%, duration: 1h}"))
+	w.awaitStage(id, 1, 20*time.Second) // a good one passes
+	w.fail(w.green, "errors=0.5")
+	r := w.await(id, "failed", 20*time.Second)
+	w.holds(r.Reason, "error_rate > 1%")
+	shots := traffic.Stop()
+	w.unharmed(shots)
+	w.only("blue", shots)
+	if s := w.stats(w.green); s.Requests == 0 {
+		t.Error("green had no copies")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/proxy/route"
 )
@@ -75,6 +76,26 @@ func (b *builder) force(st rollout.Service, s *route.Service, cut names) (*route
 		out.Any = append(out.Any, route.NewCondition(by, name, m.Values, int(m.Share), b.Keys, st.Rollout))
 	}
 	return out, nil
+}
+
+// pins compiles which pins of clients hold. Those to a version that is cut, or
+// that has left, are void.
+func pins(doc configs.Service, st rollout.Service, s *route.Service, cut names) *route.Pins {
+	p := st.Pins
+	if p == nil || s.Sticky == nil || doc.Sticky.Mode != "pin" || s.Sticky.By != route.Cookie {
+		return nil
+	}
+	out := &route.Pins{Epoch: p.Epoch, Since: p.Since, Versions: make([]*route.Version, len(p.Versions))}
+	if st.Rollout == "" {
+		out.Until = st.KeepUntil.Unix()
+	}
+	for i, name := range p.Versions {
+		at := slices.IndexFunc(s.Versions, func(v *route.Version) bool { return v.Name == name })
+		if at >= 0 && !slices.Contains(cut, name) {
+			out.Versions[i] = s.Versions[at]
+		}
+	}
+	return out
 }
 
 // admitted returns how many of so many endpoints of a version take requests.

@@ -73,6 +73,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 	if s.service.Force, err = b.force(st, s.service, cut); err != nil {
 		return nil, err
 	}
+	s.service.Pins = pins(doc, st, s.service, cut)
 	s.service.Mirror = mirror(st, s.service, cut)
 	s.service.SetReplays(retry(doc.Retry), doc.Shield, fallback(doc.Fallback, s))
 	if err := edges(s, doc); err != nil {

@@ -160,6 +160,7 @@ func (m *machine) restart(phase Phase, reason string) {
 	if !r.manual() && resume == Baking {
 		resume = m.phaseOf(r.Weights)
 	}
+	m.repin()
 	m.become(phase, self, reason, nil)
 	r.Resume = resume
 	m.announce(AnnounceRestarted, "%s", reason)

@@ -40,7 +40,7 @@ func New(id string, plan configs.Rollout, svc configs.Service, cur Service, at t
 	}
 	s.Preview = previewOf(plan)
 	state := State{
-		ID: id, Service: cur.Name, Strategy: plan.Strategy, From: cur.Stable, To: plan.To, Plan: plan,
+		ID: id, Service: cur.Name, Strategy: plan.Strategy, Pinned: pins(svc), From: cur.Stable, To: plan.To, Plan: plan,
 		Candidates: []string{plan.To}, Stage: -1, Revision: s.version(svc, plan.To).Revision,
 		StartedAt: at, Actor: actor,
 	}
@@ -80,7 +80,7 @@ func NewManual(id string, weights map[string]configs.Weight, svc configs.Service
 		guard.Bake = configs.Duration(DefaultBake)
 	}
 	state := State{
-		ID: id, Service: cur.Name, Strategy: configs.StrategyManual, From: cur.Stable, To: candidates[0],
+		ID: id, Service: cur.Name, Strategy: configs.StrategyManual, Pinned: pins(svc), From: cur.Stable, To: candidates[0],
 		Plan: configs.Rollout{
 			Service: cur.Name, To: candidates[0], Strategy: configs.StrategyManual,
 			Rollback: configs.Rollback{Triggers: guard.Triggers}, Bake: guard.Bake, UnreadyFor: guard.UnreadyFor,

@@ -94,6 +94,9 @@ type State struct {
 	// from which the candidate has been without a healthy endpoint.
 	HoldFrom configs.Duration `json:"hold_from,omitempty"`
 
+	// Pinned says that the service keeps clients on the version that they met.
+	Pinned bool `json:"pinned,omitempty"`
+
 	// Passed says that the present stage has passed and paused the rollout, as the
 	// plan wants it. Nothing but time and evidence keeps it from then on.
 	Passed bool `json:"passed,omitempty"`
@@ -212,6 +215,10 @@ type Service struct {
 
 	// Mirror copies requests to a version before, or beside, its weight. Nil: none.
 	Mirror *Mirror `json:"mirror,omitempty"`
+
+	// Pins keep clients on the version that they met. Nil: none do, and none is
+	// given.
+	Pins *Pins `json:"pins,omitempty"`
 
 	// Force leads chosen users to a version. Nil: none.
 	Force *Force `json:"force,omitempty"`

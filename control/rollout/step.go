@@ -160,6 +160,7 @@ func (m *machine) weigh(weights map[string]configs.Weight) {
 	m.Rollout.Weights = maps.Clone(weights)
 	m.admit()
 	m.lead()
+	m.pin()
 }
 
 // allOn are the weights with everything on one version of this rollout.

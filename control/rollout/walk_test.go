@@ -92,7 +92,10 @@ func beginnings(t failer) map[string]Pair {
 		return p
 	}
 	cur := NewService(w.svc, noon)
+	sticky := w.svc
+	sticky.Sticky = &configs.Sticky{By: "cookie", Mode: "pin"}
 	return map[string]Pair{
+		"pinned":      must(New("r10", planOf([]string{"green", "5%/10s", "50%/10s", "bake=10s"}), sticky, cur, noon, "ana")),
 		"plan":        must(New("r1", planOf([]string{"green", "5%/10s", "50%/10s"}), w.svc, cur, noon, "ana")),
 		"bake":        must(New("r2", planOf([]string{"green", "-/0s", "5%/10s", "bake=10s"}), w.svc, cur, noon, "ana")),
 		"manual":      must(NewManual("r3", map[string]configs.Weight{"blue": 9_000, "green": 1_000}, w.svc, cur, noon, "ana")),
@@ -212,6 +215,13 @@ func checkPlan(t failer, h happening, p Pair) {
 	r, s := p.Rollout, p.Service
 	if !p.InForce() && (s.Preview != nil || s.Admitted != nil || s.Mirror != nil) {
 		t.Fatalf("%s: %s leaves a preview, a mirror or a limit of endpoints behind", h.name, r.Phase)
+	}
+	trial := onTrial(s.Weights, r.From)
+	if s.Pins != nil && (len(trial) == 0 || r.Ending != nil || s.Rollout == "" && r.Phase != Succeeded && r.Phase != Superseded) {
+		t.Fatalf("%s: clients are pinned to %q while %s is %s", h.name, s.Pins.Versions, r.ID, r.Phase)
+	}
+	if want := r.Pinned && len(trial) > 0 && r.Ending == nil; p.InForce() && (s.Pins != nil) != want {
+		t.Fatalf("%s: clients are pinned: %v, and should be: %v", h.name, !want, want)
 	}
 	if r.manual() || !p.InForce() || r.Ending != nil {
 		return

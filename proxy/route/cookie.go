@@ -44,34 +44,48 @@ const (
 // is malformed, forged, signed by a key that is not in Keys, or older than
 // MaxAge: its client is a new visitor. now is the wall time in unix seconds.
 func (s *Sticky) CheckCookie(value []byte, now int64) (bucket int, ok bool) {
+	bucket, _, ok = s.ReadCookie(value, now)
+	return bucket, ok
+}
+
+// ReadCookie is CheckCookie that also returns the cookie's pin, zero if it has none.
+func (s *Sticky) ReadCookie(value []byte, now int64) (bucket int, pin Pin, ok bool) {
 	if len(value) > longestCookie || len(value) < len(cookieVersion)+tagLength+1 {
-		return 0, false
+		return 0, Pin{}, false
 	}
 	signed, tag := value[:len(value)-tagLength-1], value[len(value)-tagLength:]
 	if value[len(signed)] != '.' || string(signed[:len(cookieVersion)]) != cookieVersion {
-		return 0, false
+		return 0, Pin{}, false
 	}
 	id, rest := cut(signed[len(cookieVersion):])
 	k := s.Keys.find(id)
 	if k == nil || !k.verify(signed, tag) {
-		return 0, false
+		return 0, Pin{}, false
 	}
 	// From here on the text is ours, or that of a node of another build: it is
 	// still read with care.
 	fields, n := parseFields(rest)
 	if n != 2 && n != 4 {
-		return 0, false
+		return 0, Pin{}, false
 	}
 	if fields[0] >= Buckets || !s.current(k, fields[1], now) {
-		return 0, false
+		return 0, Pin{}, false
 	}
-	return int(fields[0]), true
+	if n == 4 {
+		pin = Pin{Version: fields[2], Epoch: fields[3], Issued: fields[1]}
+	}
+	return int(fields[0]), pin, true
 }
 
 // AppendCookie appends the value of a Set-Cookie header that keeps the client in
 // bucket. now is the wall time in unix seconds; secure says that the client
 // came by TLS.
 func (s *Sticky) AppendCookie(dst []byte, bucket int, now int64, secure bool) []byte {
+	return s.AppendPinned(dst, bucket, Pin{}, now, secure)
+}
+
+// AppendPinned is AppendCookie with a pin, unless that is zero. Its time is now.
+func (s *Sticky) AppendPinned(dst []byte, bucket int, pin Pin, now int64, secure bool) []byte {
 	dst = append(dst, s.Name...)
 	dst = append(dst, '=')
 	start := len(dst)
@@ -82,6 +96,12 @@ func (s *Sticky) AppendCookie(dst []byte, bucket int, now int64, secure bool) []
 	dst = strconv.AppendInt(dst, int64(bucket), 10)
 	dst = append(dst, '.')
 	dst = strconv.AppendInt(dst, now, 10)
+	if pin.Epoch != 0 {
+		dst = append(dst, '.')
+		dst = strconv.AppendInt(dst, pin.Version, 10)
+		dst = append(dst, '.')
+		dst = strconv.AppendInt(dst, pin.Epoch, 10)
+	}
 	tag := k.tag(dst[start:])
 	dst = append(dst, '.')
 	dst = append(dst, tag[:]...)

@@ -52,6 +52,9 @@ type Service struct {
 	// Force leads some requests to one version. Nil: none.
 	Force *Force
 
+	// Pins keep clients on the version that they met. Nil: all obey the split.
+	Pins *Pins
+
 	// Rollout is the id of the rollout in force. Empty: none.
 	Rollout string
 
