@@ -184,7 +184,7 @@ func TestUnbuilt_NamesWhatIsLaterWork(t *testing.T) {
 		}
 	}
 	f(shop)
-	f(shop+"sticky: {by: cookie, mode: pin}\nretry: {attempts: 2}\nshield: true\nfallback: {status: [404]}\n")
+	f(shop + "sticky: {by: cookie, mode: pin}\nretry: {attempts: 2}\nshield: true\nfallback: {status: [404]}\n")
 	f(canary("  - {weight: 5%, check: error_rate < 1%}\n", "rollback: {triggers: [{condition: error_rate > 1%, action: notify}]}\n"))
 	f(canary("  - {weight: 5%, check: error_rate < 1.5x baseline}\n", "smoke: [{get: /}]\napproval: manual\nkeep_previous: 1h\non_inconclusive: proceed\n"))
 	for _, strategy := range []string{"blue-green", "rolling", "all-at-once"} {
