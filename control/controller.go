@@ -93,6 +93,7 @@ type Controller struct {
 	rollbacks     counter // by service and path, for metrics
 	ejections     counter // by service and version, for metrics
 	notifications counter // by notifier and result, likewise
+	hookCalls     counter // by hook and answer, for metrics
 
 	inbox   chan func()
 	stopped chan struct{}
@@ -149,6 +150,7 @@ type Controller struct {
 	auditSeq  uint64
 	postman   *postman
 	questions map[string]*question // by key; of the leader
+	hookNames map[string]bool      // that countHook has seen
 	asking    int                  // calls of hooks under way
 	frost     freezes
 }
@@ -174,7 +176,7 @@ func New(o Options) *Controller {
 		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
-		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{},
+		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{}, hookNames: map[string]bool{},
 		names: newNames(), outliers: outliers{of: map[*upstream.Endpoint]health.Outlier{}}, slow: slowStart{since: map[*upstream.Endpoint]time.Time{}},
 	}
 	c.prober = health.NewProber(func(r health.Report) { c.post(func() { c.probed(r) }) })

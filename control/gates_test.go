@@ -56,6 +56,16 @@ func hooked(mode, at string) configs.Hook {
 	return configs.Hook{Name: "qa", At: at, Mode: mode, URL: "http://127.0.0.1:1/", Interval: configs.Duration(time.Second)}
 }
 
+// measures looks for a line in the metrics.
+func (l *lab) measures(line string) {
+	l.t.Helper()
+	var b strings.Builder
+	l.WriteMetrics(&b)
+	if !strings.Contains(b.String(), "\n"+line) {
+		l.t.Errorf("the metrics lack %q", line)
+	}
+}
+
 func (l *lab) waits(id string, w rollout.Wait) {
 	l.t.Helper()
 	l.until("it waits for "+string(w), func() bool { return l.rollout(id).State.WaitingFor == w })
@@ -113,6 +123,7 @@ func TestController_AVetoPutsTheTrafficBack(t *testing.T) {
 	if r := l.rollout(id).State; !strings.Contains(r.Reason, "orders fell by half") || l.picked("green") != 0 {
 		t.Errorf("it ended with %q, green has %d buckets", r.Reason, l.picked("green"))
 	}
+	l.measures(`weir_hook_calls_total{hook="qa",answer="refuse"} `)
 }
 
 func TestController_AHangingHookDelaysNoAbort(t *testing.T) {
@@ -175,6 +186,7 @@ func TestController_AFreezeHoldsStagesAndRaisesUntilItIsDeleted(t *testing.T) {
 	if f, ok := l.View().Freeze("now"); !ok || !f.Active {
 		t.Fatalf("the view shows %+v", l.View().Freezes)
 	}
+	l.measures(`weir_freeze_active{freeze="now"} 1`)
 	if e := l.refused(SetWeights{Service: "shop", Weights: map[string]configs.Weight{"blue": 9000, "green": 1000}, Actor: "nobody"}); e.Kind != Conflict || !strings.Contains(e.Text, "incident") {
 		t.Errorf("weights by hand: %+v", e)
 	}

@@ -54,6 +54,7 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	c.writeRollouts(m, v)
 	c.writeEndpoints(m)
 	c.writeNotifications(m)
+	c.writeGates(m, v)
 	m.family("weir_state_connected", "gauge", "1 if etcd answers")
 	m.value("weir_state_connected", boolean(v.Store.Connected))
 	m.family("weir_state_revision", "gauge", "revision of the state that this node has")

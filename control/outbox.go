@@ -125,6 +125,15 @@ func (m *mirror) unqueue(queue string, at int) {
 	}
 }
 
+// waiting is how many entries are still to be delivered.
+func (m *mirror) waiting() int {
+	n := 0
+	for _, keys := range m.queues {
+		n += len(keys)
+	}
+	return n
+}
+
 // shownOutbox returns what a View shows of the outbox. The slice must not be changed.
 func (m *mirror) shownOutbox() []notify.Entry {
 	if m.shown != nil {

@@ -155,6 +155,7 @@ func TestOutbox_WhatIsRefusedIsADeadLetterAndTheNextGoesOn(t *testing.T) {
 	want := []string{"1 started", "3 resumed", "4 aborted"}
 	l.until("the others are told", func() bool { return slices.Equal(m.of("log"), want) })
 	l.until("the letter is dead", func() bool { box := l.View().Outbox; return len(box) == 1 && box[0].Dead })
+	l.measures(`weir_outbox_entries{state="dead"} 1`)
 	dead := l.View().Outbox[0]
 	if dead.Kind != "paused" || dead.Failures != 1 || dead.LastError == "" {
 		t.Errorf("the dead letter is %+v", dead)
@@ -209,4 +210,29 @@ func TestPauseAfter_GrowsToItsBound(t *testing.T) {
 	f(9, 256*time.Second)
 	f(10, 5*time.Minute)
 	f(1000, 5*time.Minute)
+}
+
+func TestOutbox_TooManyRecipientsKeepNoChangeFromBeingWritten(t *testing.T) {
+	c := &Controller{mirror: newMirror(), log: zap.NewNop()}
+	for i := range 200 {
+		name := fmt.Sprintf("n%03d", i)
+		c.mirror.notifiers[name] = entry[configs.Notifier]{value: all(name)}
+	}
+	r := rollout.State{ID: "r", Service: "shop", Phase: rollout.RolledBack, Plan: configs.Rollout{Meta: map[string]string{}}}
+	ch := change{after: rollout.Pair{Rollout: r}, effects: []rollout.Effect{rollout.Announce{Seq: 1, Kind: rollout.AnnounceRolledBack, Text: "shop: all on blue"}}}
+	var many store.Txn
+	c.enqueueEvents(&many, ch)
+	if n := len(many.Then); n != maxWrites {
+		t.Errorf("%d writes, not %d", n, maxWrites)
+	}
+	ch.after.Rollout.Plan.Meta["link"] = string(make([]byte, 16<<10))
+	var large store.Txn
+	c.enqueueEvents(&large, ch)
+	size := 0
+	for _, op := range large.Then {
+		size += op.Size()
+	}
+	if size > maxWritten+maxWritten/8 || len(large.Then) == 0 {
+		t.Errorf("%d bytes in %d writes", size, len(large.Then))
+	}
 }

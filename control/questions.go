@@ -62,6 +62,7 @@ func (c *Controller) call(known *question, q rollout.AskHook, r rollout.State) {
 		return func() {
 			known.underWay = false
 			c.asking--
+			c.countHook(q.Hook.Name, string(reply.Answer))
 			c.heard(known, q, reply, time.Now())
 		}
 	})

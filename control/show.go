@@ -47,6 +47,7 @@ func (c *Controller) show(now time.Time) {
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)
 	v.Outbox, v.OutboxSize = c.mirror.shownOutbox(), len(c.mirror.outbox)
+	v.OutboxDead = len(c.mirror.outbox) - c.mirror.waiting()
 	c.view.Store(v)
 }
 

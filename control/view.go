@@ -26,9 +26,10 @@ type View struct {
 	Freezes   []FreezeView   // by name
 
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
-	// first, bounded. OutboxSize counts all.
+	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.
 	Outbox     []notify.Entry
 	OutboxSize int
+	OutboxDead int
 }
 
 // StoreView says how fresh the state is.
