@@ -1,5 +1,7 @@
 package configs
 
+import "time"
+
 // Node configures one weir process. It is local to the machine and needs a
 // restart to change.
 type Node struct {
@@ -44,6 +46,9 @@ type Node struct {
 
 	// Trace takes part in distributed traces. Nil: it does not.
 	Trace *Trace `json:"trace,omitempty" yaml:"trace,omitempty"`
+
+	// Fleet says how nodes that share a state wait for each other.
+	Fleet Fleet `json:"fleet,omitzero" yaml:"fleet,omitempty"`
 
 	Drain Drain `json:"drain,omitzero" yaml:"drain,omitempty"`
 	Log   Log   `json:"log,omitzero" yaml:"log,omitempty"`
@@ -147,6 +152,20 @@ type EtcdTLS struct {
 	Key  string `json:"key,omitempty" yaml:"key,omitempty"`
 }
 
+// Fleet bounds what a node that is slow or cut off may hold up or miss.
+type Fleet struct {
+	// AckTimeout is how long a rollout waits, before it gives the candidate more,
+	// for nodes to apply what came before. One that takes longer is reported and
+	// not waited for until it has. 0: the default, 10s.
+	AckTimeout Duration `json:"ack_timeout,omitempty" yaml:"ack_timeout,omitempty"`
+
+	// BlindAfter is how long this node may be cut off from a shared etcd before
+	// it gives candidates under trial nothing, if stable is healthy, until it is
+	// back: an abort made elsewhere takes effect here no later. 0: never; left
+	// out: 60s. An embedded etcd is never cut off.
+	BlindAfter *Duration `json:"blind_after,omitempty" yaml:"blind_after,omitempty"`
+}
+
 // Drain bounds the end of the process.
 type Drain struct {
 	// Window is how long new connections are still taken, each answer closing
@@ -203,4 +222,15 @@ type Log struct {
 	// AccessQuery puts queries into the access log too. They often hold what
 	// nobody should read.
 	AccessQuery bool `json:"access_query,omitempty" yaml:"access_query,omitempty"`
+}
+
+// BlindAfter is how long the node may be cut off from its state. 0: for ever.
+func (n *Node) BlindAfter() time.Duration {
+	switch {
+	case n.State.Etcd == nil:
+		return 0
+	case n.Fleet.BlindAfter == nil:
+		return time.Minute
+	}
+	return n.Fleet.BlindAfter.Std()
 }

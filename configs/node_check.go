@@ -111,6 +111,13 @@ func (n *Node) Validate() Problems {
 	r.span("drain.window", n.Drain.Window, maxTimeout)
 	r.span("drain.grace", n.Drain.Grace, Duration(24*time.Hour))
 	r.choice("log.level", n.Log.Level, "debug", "info", "warn", "error")
+	r.span("fleet.ack_timeout", n.Fleet.AckTimeout, maxTimeout)
+	if b := n.Fleet.BlindAfter; b != nil && *b != 0 {
+		r.span("fleet.blind_after", *b, Duration(24*time.Hour))
+		if b.Std() < 10*time.Second {
+			r.add("fleet.blind_after", "write at least 10s, 0 for never, or leave it out for 60s", "%s is shorter than what an etcd needs to choose a leader", b)
+		}
+	}
 	r.choice("log.format", n.Log.Format, "console", "json")
 	r.choice("log.access", n.Log.Access, "off", "json", "common", "combined")
 	if off := n.Log.Access == "" || n.Log.Access == "off"; off && (n.Log.AccessFile != "" || n.Log.AccessQuery) {

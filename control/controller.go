@@ -28,7 +28,7 @@ import (
 	"github.com/weirproxy/weir/proxy/upstream"
 )
 
-// Options are what a Controller works with. All are needed but Resolve and AckTimeout.
+// Options are what a Controller works with. All are needed but where it says what nil or 0 means.
 type Options struct {
 	Node    string // this node's name in its fleet
 	Boot    string // tells this process from the ones before it
@@ -67,6 +67,10 @@ type Options struct {
 
 	// AckTimeout is how long a raise waits for a silent node. 0: 10 s.
 	AckTimeout time.Duration
+
+	// BlindAfter is how long this node may be cut off from the state before it
+	// gives candidates under trial nothing. 0: for ever.
+	BlindAfter time.Duration
 }
 
 // lookEvery is how often rollouts are judged: four times a dispatch tick, so
@@ -124,6 +128,9 @@ type Controller struct {
 	filesWrong string    // what was wrong with them
 	slow       slowStart
 
+	sight  blindness
+	silent map[string]bool // nodes that raises do not wait for
+
 	role string // of the person whose command is being planned; empty: nobody's
 
 	creatingKeys bool
@@ -173,7 +180,7 @@ func New(o Options) *Controller {
 		opts: o, log: o.Log,
 		inbox: make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
-		trials: map[string]*trial{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
+		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
 		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{}, hookNames: map[string]bool{},

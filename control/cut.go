@@ -123,9 +123,10 @@ func (c *Controller) forget(id string) {
 	})
 }
 
-// cutsInForce are all cuts that tables obey: those in etcd and this node's own.
+// cutsInForce are all cuts that tables obey: those in etcd and this node's own,
+// and those of a node that is cut off.
 func (c *Controller) cutsInForce() []rollout.Cut {
-	var cuts []rollout.Cut
+	cuts := c.blindCuts()
 	for id := range c.mirror.cuts {
 		cuts = append(cuts, c.mirror.cutsOf(id)...)
 	}

@@ -35,6 +35,8 @@ func (c *Controller) look(now time.Time) {
 		c.postman = newPostman() // what another leader did meanwhile is not known here
 		c.log.Info("leadership changed", zap.String("node", c.opts.Node), zap.Bool("leading", leading))
 	}
+	c.watchBlindness(now)
+	c.hear()
 	tick := stats.TickOf(c.opts.Now())
 	for _, t := range c.trials {
 		if !t.ended.IsZero() && now.Sub(t.ended) > aftermath {
@@ -252,16 +254,6 @@ func (c *Controller) unanswered(t *trial, pair rollout.Pair, now time.Time) *rol
 // worth reports whether a step has anything to write.
 func worth(before, after rollout.Pair, effects []rollout.Effect) bool {
 	return changed(before, after) || slices.Contains(effects, rollout.Effect(rollout.DropCuts{}))
-}
-
-// acked reports whether a raise may follow: every leased node has applied the
-// service's present state, or has been silent for AckTimeout.
-func (c *Controller) acked(service string, now time.Time) bool {
-	s, ok := c.mirror.states[service]
-	if !ok {
-		return false
-	}
-	return c.acknowledged(s.mod) || now.Sub(c.raisedAt[service]) >= c.opts.AckTimeout
 }
 
 // save stores what the trial knows: on this node's disk, and in etcd if it leads.

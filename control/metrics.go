@@ -57,6 +57,8 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	c.writeGates(m, v)
 	m.family("weir_state_connected", "gauge", "1 if etcd answers")
 	m.value("weir_state_connected", boolean(v.Store.Connected))
+	m.family("weir_state_blind", "gauge", "1 if the node is cut off for so long that candidates get nothing from it")
+	m.value("weir_state_blind", boolean(v.Store.Blind))
 	m.family("weir_state_revision", "gauge", "revision of the state that this node has")
 	m.value("weir_state_revision", float64(v.Store.Revision))
 	m.family("weir_state_age_seconds", "gauge", "time since the state was last proven fresh")

@@ -21,7 +21,7 @@ func (c *Controller) show(now time.Time) {
 	status := c.opts.Store.Status()
 	v := &View{
 		At: now, Node: c.opts.Node, Leader: c.leading, LeaderNode: c.mirror.leader,
-		Store: StoreView{Connected: status.Connected, Revision: c.mirror.revision, Age: status.Age},
+		Store: StoreView{Connected: status.Connected, Revision: c.mirror.revision, Age: status.Age, Blind: c.sight.blind},
 	}
 	if c.loaded && (c.mirror.keys != nil || c.mirror.source == store.SourceDisk) {
 		v.Store.Source = c.mirror.source.String()
@@ -40,7 +40,7 @@ func (c *Controller) show(now time.Time) {
 		n := c.mirror.nodes[name].value
 		v.Nodes = append(v.Nodes, NodeView{
 			Name: name, Boot: n.Boot, Version: n.Version, Revision: n.Revision, Refused: n.Refused,
-			Leader: name == c.mirror.leader, Self: name == c.opts.Node, SeenAt: n.At,
+			Leader: name == c.mirror.leader, Self: name == c.opts.Node, Silent: c.silent[name], SeenAt: n.At,
 		})
 	}
 	v.Audit = c.mirror.newestAudit()

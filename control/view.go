@@ -39,6 +39,7 @@ type StoreView struct {
 	Age       time.Duration // since the last proof of freshness
 	Source    string        // `etcd` or `disk`
 	Err       string
+	Blind     bool // cut off for so long that candidates get nothing from this node
 }
 
 // ServiceView is one service as this node sees it.
@@ -124,6 +125,7 @@ type NodeView struct {
 	Refused  map[string]string // services whose document it could not compile
 	Leader   bool
 	Self     bool
+	Silent   bool // it did not apply a change in time: raises do not wait for it
 	SeenAt   time.Time
 }
 

@@ -206,6 +206,9 @@ func nodeNotes(n *api.Node) string {
 	if n.Self {
 		notes = append(notes, "answered this")
 	}
+	if n.Silent {
+		notes = append(notes, "SILENT: has not applied the present state, rollouts do not wait for it")
+	}
 	for service, why := range n.Refused {
 		notes = append(notes, fmt.Sprintf("refuses %s: %s", service, why))
 	}

@@ -155,6 +155,7 @@ func (n *node) openState(ctx context.Context) (err error) {
 		Node: n.config.Name, Boot: rand.Text()[:8], Version: version(), Now: n.handler.Now, Tables: &n.tables,
 		Endpoints: n.endpoints, Recorders: n.recorders, Store: n.store, Log: n.log,
 		Secrets: n.config.Secrets, Deliver: n.sender.Send, CheckNotifier: n.sender.Check, AskHook: n.hooks.Ask,
+		AckTimeout: n.config.Fleet.AckTimeout.Std(), BlindAfter: n.config.BlindAfter(),
 	})
 	return nil
 }

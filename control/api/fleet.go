@@ -14,6 +14,7 @@ type Node struct {
 	Revision int64             `json:"revision" doc:"Of the state that it applied last"`
 	Refused  map[string]string `json:"refused" doc:"Services whose document it could not use, with the reason"`
 	Leader   bool              `json:"leader"`
+	Silent   bool              `json:"silent" doc:"It did not apply a change in time: rollouts do not wait for it until it has"`
 	Self     bool              `json:"self" doc:"The node that answers"`
 	SeenAt   time.Time         `json:"seen_at"`
 }
@@ -36,7 +37,7 @@ func (a *API) listNodes(context.Context, *none) (*nodes, error) {
 	for _, n := range v.Nodes {
 		node := Node{
 			Name: n.Name, Boot: n.Boot, Version: n.Version, Revision: n.Revision,
-			Refused: n.Refused, Leader: n.Leader, Self: n.Self, SeenAt: n.SeenAt,
+			Refused: n.Refused, Leader: n.Leader, Self: n.Self, Silent: n.Silent, SeenAt: n.SeenAt,
 		}
 		if node.Refused == nil {
 			node.Refused = map[string]string{}

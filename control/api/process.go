@@ -20,6 +20,7 @@ type Index struct {
 	Source    string            `json:"source" doc:"Where the state in use comes from: etcd or disk"`
 	Revision  int64             `json:"revision"`
 	Age       float64           `json:"age_seconds" doc:"Since the last proof that the state is the newest"`
+	Blind     bool              `json:"blind" doc:"Cut off for so long that candidates under trial get nothing from this node"`
 	Error     string            `json:"error,omitempty" doc:"Why the state cannot be reached"`
 	Services  int               `json:"services"`
 	InForce   []string          `json:"rollouts_in_force"`
@@ -109,7 +110,7 @@ func (a *API) index(context.Context, *none) (*index, error) {
 	out := Index{
 		Name: "weir", Version: a.Version, Node: v.Node, Leader: v.LeaderNode,
 		Connected: v.Store.Connected, Source: v.Store.Source, Revision: v.Store.Revision,
-		Age: v.Store.Age.Seconds(), Error: v.Store.Err, Services: len(v.Services), InForce: []string{},
+		Age: v.Store.Age.Seconds(), Error: v.Store.Err, Blind: v.Store.Blind, Services: len(v.Services), InForce: []string{},
 		Links: map[string]string{
 			"services": "/v1/services", "rollouts": "/v1/rollouts", "nodes": "/v1/nodes",
 			"audit": "/v1/audit", "events": "/v1/events", "metrics": "/metrics", "openapi": "/openapi.json",
