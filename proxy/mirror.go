@@ -43,7 +43,7 @@ type copied struct {
 	service  *route.Service
 	version  *route.Version
 	endpoint *upstream.Endpoint // nil: the version has none with room
-	shard    uint32
+	token    stats.Token
 	toHead   bool
 
 	request []byte
@@ -65,22 +65,46 @@ func (x *exchange) copyTo(m *route.Mirror) {
 		x.head.length != 0 || x.upgrade != nil || x.h.draining.Load() {
 		return
 	}
-	if !m.Version.Budget.BeginCopy() {
+	endpoint, limit := spare(m.Version.Pool)
+	if limit == 0 || !m.Version.Budget.BeginCopy(limit) {
 		m.Version.Recorder.DropCopy()
 		return
 	}
 	c := x.h.copies.pool.Get().(*copied)
-	c.service, c.version, c.shard = x.service, m.Version, x.shard
+	c.service, c.version, c.endpoint = x.service, m.Version, endpoint
 	c.toHead = string(x.head.method) == "HEAD"
-	if c.endpoint = m.Version.Pool.Pick(rand.Uint64()); c.endpoint != nil {
+	if endpoint != nil {
 		// Before the dispatch, so that nothing but these two speaks of an attempt.
-		version, endpoint := x.version, x.endpoint
-		x.version, x.endpoint = c.version, c.endpoint
+		present := x.attempt
+		x.version, x.endpoint = c.version, endpoint
 		c.request = x.appendRequest(c.request[:0])
 		c.request = append(c.request[:len(c.request)-len(crlf)], markCopy...)
-		x.version, x.endpoint = version, endpoint
+		x.attempt = present
 	}
+	c.token = m.Version.Recorder.Begin(x.shard, stats.Mirror, x.h.Now(), -1)
 	go c.run()
+}
+
+// spare picks an endpoint for a copy and says how many copies the version may
+// have at once. Users come first: a copy is no request in flight that circuits
+// count, and takes none of the connections once users have half of them. 0: there
+// is no room. A nil endpoint: none is up, which is the version's failure.
+func spare(p *upstream.Pool) (e *upstream.Endpoint, limit int) {
+	limit = upstream.MaxCopies
+	e = p.PickOther(rand.Uint64(), nil)
+	if e == nil {
+		if p.AnyUp() {
+			return nil, 0
+		}
+		return nil, limit
+	}
+	if all := p.Policy().Connections; all > 0 {
+		if 2*e.InFlight() >= int64(all) {
+			return nil, 0
+		}
+		limit = min(limit, max(all/4, 1))
+	}
+	return e, limit
 }
 
 // safe reports whether the method asks for nothing but an answer. A copied PUT
@@ -97,16 +121,13 @@ func safe(method []byte) bool {
 // run sends the copy, reads the answer and records how it went.
 func (c *copied) run() {
 	defer c.end()
-	token := c.version.Recorder.Begin(c.shard, stats.Mirror, c.h.Now(), -1)
 	reason := stats.Exhausted
 	if c.endpoint != nil {
-		c.endpoint.Begin()
-		reason = c.carry(&token)
-		c.endpoint.End()
+		reason = c.carry()
 	}
 	o := stats.Outcome{Reason: reason}
 	o.ClientLeft = reason.Error() && c.h.copies.stopped.Err() != nil // weir ended it itself
-	c.version.Recorder.End(&token, c.h.Now(), o)
+	c.version.Recorder.End(&c.token, c.h.Now(), o)
 }
 
 func (c *copied) end() {
@@ -120,12 +141,12 @@ func (c *copied) end() {
 
 // carry is the copy from its connection to the end of its answer. A connection
 // that turns out to be stale is replaced once, as a client's would be.
-func (c *copied) carry(token *stats.Token) stats.Reason {
+func (c *copied) carry() stats.Reason {
 	for again := false; ; again = true {
 		if reason := c.connect(); reason != stats.None {
 			return reason
 		}
-		reason, stale := c.exchange(token)
+		reason, stale := c.exchange()
 		if !stale || again {
 			return reason
 		}
@@ -162,7 +183,7 @@ func (c *copied) connect() stats.Reason {
 
 // exchange is one attempt on one connection. stale says that the connection had
 // ended before the endpoint could see the request.
-func (c *copied) exchange(token *stats.Token) (reason stats.Reason, stale bool) {
+func (c *copied) exchange() (reason stats.Reason, stale bool) {
 	up := c.up
 	defer context.AfterFunc(c.h.copies.stopped, func() { _ = up.SetDeadline(time.Unix(1, 0)) })()
 	whole := false
@@ -185,7 +206,7 @@ func (c *copied) exchange(token *stats.Token) (reason stats.Reason, stale bool) 
 	}
 	at := c.h.Now()
 	bad := c.service.ErrorStatus.Has(c.resp.status)
-	c.version.Recorder.Head(token, at, time.Duration(at-sent), c.resp.status, bad)
+	c.version.Recorder.Head(&c.token, at, time.Duration(at-sent), c.resp.status, bad)
 	_, _ = up.Reader.Discard(n)
 	if !c.expire(copyTime) {
 		return stats.Timeout, false

@@ -238,3 +238,45 @@ func TestMirror_EndsWithTheServer(t *testing.T) {
 		t.Errorf("copies %v", totals.Copies)
 	}
 }
+
+func TestMirror_TakesNoRoomFromUsers(t *testing.T) {
+	f := func(name string, policy upstream.Policy, busy int, copied, dropped uint64) {
+		t.Helper()
+		release := make(chan struct{})
+		free := sync.OnceFunc(func() { close(release) })
+		candidate := newScript(t, func(_ int, c *upConn) {
+			<-release
+			c.write(hello)
+		})
+		t.Cleanup(free)
+		w := mirrored(t, 10_000, gives(t, hello), candidate)
+		e := w.repool(1, policy).Endpoints()[0]
+		for range busy {
+			e.Begin() // users' requests
+		}
+		c := w.dial()
+		for range 20 {
+			c.send(get)
+			c.expect(hello)
+		}
+		totals := new(stats.Totals)
+		w.service.Versions[1].Recorder.Totals(totals)
+		if totals.Lanes[stats.Mirror] != copied || totals.Dropped != dropped {
+			t.Errorf("%s: %d copied and %d dropped, want %d and %d", name, totals.Lanes[stats.Mirror], totals.Dropped, copied, dropped)
+		}
+		if n := e.InFlight(); n != int64(busy) {
+			t.Errorf("%s: %d in flight, want those of users, %d", name, n, busy)
+		}
+		free()
+		w.copiesOf(20)
+		for range busy {
+			e.End()
+		}
+	}
+	f("no limit", upstream.Policy{}, 100, 20, 0)
+	f("a quarter of the connections", upstream.Policy{Connections: 16, Pending: 100}, 0, 4, 16)
+	f("users have half of them", upstream.Policy{Connections: 16, Pending: 100}, 8, 0, 20)
+	f("as many requests as it takes", upstream.Policy{Requests: 8}, 8, 0, 20)
+	f("room for one request", upstream.Policy{Requests: 8}, 7, 20, 0)
+	f("a version with all it may have", upstream.Policy{VersionRequests: 3}, 3, 0, 20)
+}

@@ -12,9 +12,9 @@ const (
 	budgetWindow = 10 * time.Second // how long an allowance that was not used is kept (Finagle's and Linkerd's)
 	budgetFloor  = 3                // a second, whatever the traffic (Envoy's min_retry_concurrency)
 
-	// maxCopies bounds the copies under way to one version. One holds a goroutine,
+	// MaxCopies bounds the copies under way to one version. One holds a goroutine,
 	// two heads and a read buffer: at most 60 KiB.
-	maxCopies = 64
+	MaxCopies = 64
 )
 
 // Budget bounds what a version is asked beyond the requests of its clients:
@@ -75,13 +75,13 @@ func (b *Budget) earn(now int64, requests uint64) {
 	b.at, b.requests = max(b.at, now), max(b.requests, requests)
 }
 
-// BeginCopy reports whether another copy may go to the version. Each that may
-// needs one EndCopy.
-func (b *Budget) BeginCopy() bool {
+// BeginCopy reports whether another copy may go to the version, which has less
+// than limit of them, at most MaxCopies. Each that may needs one EndCopy.
+func (b *Budget) BeginCopy(limit int) bool {
 	if b == nil {
 		return false
 	}
-	if b.copies.Add(1) > maxCopies {
+	if b.copies.Add(1) > int32(min(limit, MaxCopies)) {
 		b.copies.Add(-1)
 		return false
 	}

@@ -98,10 +98,10 @@ func TestBudget_BoundsCopies(t *testing.T) {
 	var b Budget
 	var most, under atomic.Int32
 	var wg sync.WaitGroup
-	for range 4 * maxCopies {
+	for range 4 * MaxCopies {
 		wg.Go(func() {
 			for range 100 {
-				if b.BeginCopy() {
+				if b.BeginCopy(MaxCopies) {
 					n := under.Add(1)
 					for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 					}
@@ -112,22 +112,28 @@ func TestBudget_BoundsCopies(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if most.Load() > maxCopies || b.copies.Load() != 0 {
+	if most.Load() > MaxCopies || b.copies.Load() != 0 {
 		t.Errorf("%d copies at once, %d left", most.Load(), b.copies.Load())
 	}
-	for i := range maxCopies {
-		if !b.BeginCopy() {
+	for i := range MaxCopies {
+		if !b.BeginCopy(MaxCopies) {
 			t.Fatalf("no copy %d", i)
 		}
 	}
-	if b.BeginCopy() {
+	if b.BeginCopy(MaxCopies) {
 		t.Error("a copy beyond the limit")
+	}
+	for range MaxCopies - 2 {
+		b.EndCopy()
+	}
+	if b.BeginCopy(2) || !b.BeginCopy(3) {
+		t.Error("a limit of the caller does not count")
 	}
 }
 
 func TestBudget_NilAllowsNothing(t *testing.T) {
 	var b *Budget
-	if b.Spend(1, 1000) || b.BeginCopy() {
+	if b.Spend(1, 1000) || b.BeginCopy(MaxCopies) {
 		t.Error("a nil budget allows something")
 	}
 }
