@@ -22,8 +22,9 @@ type Judge struct {
 	policy Policy
 	rules  []judged
 	state  judgeState
-	parts  []evidence.Part // scratch
-	whole  [1]Part         // scratch: a sample without strata is one of the first
+	parts  []evidence.Part   // scratch
+	raw    []evidence.Counts // scratch
+	whole  [1]Part           // scratch: a sample without strata is one of the first
 }
 
 // judgeState is everything that changes. It is stored as JSON.
@@ -192,11 +193,7 @@ func (j *Judge) observeFinal(i, k int, s Sample) {
 	current := s.At > j.state.WeightAt
 	if r.Check && current {
 		// Followers judge the same counts as their detector.
-		k := min(k, len(st.Clear)-1)
-		clear := &st.Clear[k]
-		clear.Observe(s.At, evidence.Counts{
-			CandidateN: s.Candidate.N, CandidateX: s.Candidate.Raw, StableN: s.Stable.N, StableX: s.Stable.Raw,
-		}, r.clearNull(k))
+		j.observeClear(i, min(k, len(st.Clear)-1), s)
 	}
 	if r.source == ofPace && k < len(r.columns)-1 {
 		return // the percentile that the rule names is measured

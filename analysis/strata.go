@@ -48,3 +48,21 @@ func (st *ruleState) observeSlacks(s Sample) {
 		st.Slacks[k].Observe(s.At, p.Stable.N, p.Stable.X)
 	}
 }
+
+// observeClear takes final counts for the proof that check i holds. A limit that
+// does not speak of stable has no strata: the sums say the same.
+func (j *Judge) observeClear(i, k int, s Sample) {
+	r, clear := &j.rules[i], &j.state.Rules[i].Clear[k]
+	raw := func(p Part) evidence.Counts {
+		return evidence.Counts{CandidateN: p.Candidate.N, CandidateX: p.Candidate.Raw, StableN: p.Stable.N, StableX: p.Stable.Raw}
+	}
+	if !r.strata || !r.relative() {
+		clear.Observe(s.At, raw(Part{s.Stable, s.Candidate}), r.clearNull(k))
+		return
+	}
+	j.raw = j.raw[:0]
+	for _, p := range s.parts() {
+		j.raw = append(j.raw, raw(p))
+	}
+	clear.ObserveStrata(s.At, j.raw, r.clearNull(k))
+}

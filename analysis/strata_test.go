@@ -119,3 +119,26 @@ func TestJudge_OfAFleetObservesWithoutAllocating(t *testing.T) {
 		t.Fatalf("%g allocations", n)
 	}
 }
+
+// A candidate that fails three times as often as stable on each node, and has most
+// of its requests on the good one, looks as good as stable by the sums.
+func TestJudge_ProvesNothingByWhereRequestsWent(t *testing.T) {
+	good := Part{Stable: counts(400, 0), Candidate: counts(400, 4)}
+	bad := Part{Stable: counts(400, 40), Candidate: counts(20, 6)}
+	f := func(whole, want bool) {
+		t.Helper()
+		p := fleetOf(t, "error_rate < 1.5x baseline")
+		j := NewJudge(p)
+		inParts(j, 400, whole, good, bad)
+		if got := j.state.Rules[0].Clear[0].Evidence() >= p.passEvidence(); got != want {
+			t.Errorf("summed %v: proven %v, want %v (evidence %g)", whole, got, want, j.state.Rules[0].Clear[0].Evidence())
+		}
+	}
+	f(false, false)
+	f(true, true)
+	honest := NewJudge(fleetOf(t, "error_rate < 1.5x baseline"))
+	inParts(honest, 600, false, Part{counts(400, 4), counts(400, 4)}, Part{counts(400, 40), counts(20, 2)})
+	if !honest.Verdict().Proven {
+		t.Errorf("a good candidate is not proven: %+v", honest.Verdict())
+	}
+}

@@ -167,10 +167,7 @@ func (d *Stratified) Check() error {
 		return errors.New("the strata are out of range")
 	}
 	for i := range d.Strata {
-		if !d.Strata[i].Open.sane() {
-			return errors.New("a stratum is out of range")
-		}
-		if err := d.Strata[i].Baseline.check(); err != nil {
+		if err := d.Strata[i].check(); err != nil {
 			return err
 		}
 	}
@@ -186,4 +183,11 @@ func (s *Stratum) learn(at time.Duration) {
 // bothSides reports whether all that the null speaks of had requests.
 func (s *Stratum) bothSides(h Hypothesis) bool {
 	return s.Open.CandidateN > 0 && (h.Rho == 0 || s.Open.StableN > 0)
+}
+
+func (s *Stratum) check() error {
+	if !s.Open.sane() {
+		return errors.New("a stratum is out of range")
+	}
+	return s.Baseline.check()
 }
