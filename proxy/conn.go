@@ -54,6 +54,7 @@ type clientConn struct {
 	body    pace        // of the request body
 	stopped atomic.Bool // reads of the body fail from now on
 
+	waited bool  // the last send may have waited for the client
 	sendBy int64 // when the write deadline that is set passes; 0: unknown
 	sends  pace  // of the answer
 

@@ -35,6 +35,7 @@ func (c *clientConn) sendAt(p []byte, now int64) error {
 // put writes all of p: at once what the socket takes, which is all of it as a
 // rule, and the rest as it takes more.
 func (c *clientConn) put(p []byte) error {
+	c.waited = false
 	if c.raw != nil && len(p) <= socket.Small {
 		c.answer, c.result = p, nil
 		err := c.raw.Control(c.tryPut)
@@ -46,6 +47,7 @@ func (c *clientConn) put(p []byte) error {
 			return err
 		}
 	}
+	c.waited = true
 	_, err := c.Conn.Write(p)
 	return err
 }

@@ -234,10 +234,9 @@ func (d *decision) standIn() *route.Version {
 }
 
 // dispatch counts the request as begun on its version and in flight at its
-// endpoint, in the present tick.
+// endpoint, in the tick of d.now.
 func (d *decision) dispatch() {
 	d.endpoint.Begin()
-	d.now = d.h.Now()
 	d.dispatchedAt = d.now
 	if d.firstAt == 0 {
 		d.firstAt = d.dispatchedAt
@@ -281,7 +280,21 @@ func (d *decision) credit(failed bool) {
 
 // record tells the recorder how the request ended; the first call counts.
 func (d *decision) record(o stats.Outcome) {
-	if d.ended || d.dispatchedAt == 0 && d.token == (stats.Token{}) {
+	if d.settled() {
+		return
+	}
+	d.now = d.h.Now()
+	d.recordNow(o)
+}
+
+// settled reports whether there is nothing to record, or no more.
+func (d *decision) settled() bool {
+	return d.ended || d.dispatchedAt == 0 && d.token == (stats.Token{})
+}
+
+// recordNow is record for those who have not waited since d.now.
+func (d *decision) recordNow(o stats.Outcome) {
+	if d.settled() {
 		return
 	}
 	d.ended = true
@@ -292,7 +305,6 @@ func (d *decision) record(o stats.Outcome) {
 	if d.headAt == 0 && d.reason.Gateway() {
 		d.credit(true)
 	}
-	d.now = d.h.Now()
 	d.version.Recorder.End(&d.token, d.now, o)
 }
 

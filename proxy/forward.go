@@ -132,6 +132,9 @@ func (x *exchange) bodyIdle() time.Duration {
 
 // forward sends the request to the endpoint and the answer to the client.
 func (x *exchange) forward() {
+	if x.head.length != 0 || x.firstAt != 0 {
+		x.now = x.h.Now() // a body was waited for, or an attempt before this one
+	}
 	x.dispatch()
 	x.begun()
 	x.out = x.appendBodyStart(x.appendRequest(x.out[:0]))

@@ -72,10 +72,14 @@ func (x *exchange) sendSmall(n int) {
 	}
 	x.releaseUpstream()
 	x.bytes = int64(n)
-	if x.flush(x.now) {
-		x.record(x.outcome(nil))
-		x.conn.doneAt = x.now
+	if !x.flush(x.now) {
+		return
 	}
+	if x.conn.waited {
+		x.now = x.h.Now()
+	}
+	x.recordNow(x.outcome(nil))
+	x.conn.doneAt = x.now
 }
 
 // stream passes the body on as it comes, with no more than a buffer of it here.
