@@ -17,7 +17,7 @@ func TestServer_CloseDoesNotWaitForRequestsBeingServed(t *testing.T) {
 		}
 		<-end // never answers
 	})
-	w := newWorld(t, nil, u)
+	w := newWorld(t, func(s *route.Service, _ *Options) { s.Timeout, s.IdleTimeout = time.Minute, time.Minute }, u)
 	defer close(end)
 	waiting, full := w.dial(), w.dial()
 	waiting.send(get)
