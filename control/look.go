@@ -159,8 +159,8 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 		c.stuck(t, err, now)
 		return
 	}
-	if c.cold(t, pair, next, now) {
-		return
+	if _, looked := event.(rollout.Tick); looked && c.cold(t, pair, next, now) {
+		return // the next look gives the step again; other events would be lost
 	}
 	c.carryOut(effects)
 	c.askHooks(effects, next.Rollout, now)
