@@ -65,10 +65,26 @@ func (c *Controller) admit(p *upstream.Pool, now time.Time) {
 	others := slices.ContainsFunc(p.Endpoints(), func(e *upstream.Endpoint) bool { return c.admitted[e] })
 	for _, e := range p.Endpoints() {
 		e.SetMaxConnections(p.Policy().Connections)
-		if others && !c.admitted[e] {
+		if others && !c.admitted[e] && !c.standsFor(e) {
 			c.slow.begin(e, now)
 		}
 	}
+}
+
+// standsFor reports whether an endpoint is what a name was resolved to that
+// requests went to before: it is new here alone.
+func (c *Controller) standsFor(e *upstream.Endpoint) bool {
+	if e.Name == e.Address {
+		return false
+	}
+	id := e.Identity
+	id.Address = id.Name
+	for old := range c.admitted {
+		if old.Identity == id {
+			return true
+		}
+	}
+	return false
 }
 
 func targetOf(e *upstream.Endpoint) health.Target {

@@ -182,3 +182,23 @@ func TestNames_OneAddressOfANameIsEnoughForABatch(t *testing.T) {
 		t.Errorf("it is asked for as %q", probe.Name)
 	}
 }
+
+func TestNames_TheFirstAddressesDoNotStartSlowly(t *testing.T) {
+	b, z := nameWorld(t)
+	doc := wide(1)
+	doc.SlowStart = configs.Duration(time.Minute)
+	doc.Versions["blue"] = configs.Version{Endpoints: []string{"127.0.0.1:9001", "blue.internal:80"}}
+	b.serve(doc)
+	z.set("blue.internal", "10.0.0.1")
+	b.names.due["blue.internal"] = b.clock
+	b.turn(time.Second)
+	if got := b.states("blue"); got != "up up" {
+		t.Errorf("after the name was resolved: %s", got)
+	}
+	z.set("blue.internal", "10.0.0.1", "10.0.0.2")
+	b.names.due["blue.internal"] = b.clock
+	b.turn(time.Second)
+	if got := b.states("blue"); got != "up up starting" {
+		t.Errorf("after one was added: %s", got)
+	}
+}

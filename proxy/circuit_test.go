@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
@@ -107,4 +111,26 @@ func TestCredit_GatewayFailuresInARowAndNothingElseMakeSuspect(t *testing.T) {
 	f(false, status("404 own"), status("429 own"), status("501 own"))
 	u.close()
 	f(true, hello, hello, hello) // refused now
+}
+
+func TestCredit_OfACallIsWhatItsEndSays(t *testing.T) {
+	f := func(method string, want bool) {
+		t.Helper()
+		w := newWorld(t, h2cService, newCalls(t, echo))
+		pool := w.repool(0, upstream.Policy{Failures: 3})
+		conn := w.dialGRPC()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		for range 3 {
+			_, _ = call(ctx, conn, method, "hello")
+		}
+		w.totals(0)
+		if _, suspect := pool.Endpoints()[0].Suspect(); suspect != want {
+			t.Errorf("after three calls that end with %s: suspect %v", method, suspect)
+		}
+	}
+	f(codes.Unavailable.String(), true)
+	f(codes.DeadlineExceeded.String(), true)
+	f(codes.Internal.String(), false)
+	f(codes.OK.String(), false)
 }

@@ -265,9 +265,14 @@ func (d *decision) headed(at int64, status int) {
 		from = sent
 	}
 	bad := d.service.ErrorStatus.Has(status)
-	d.credit(502 <= status && status <= 504)
+	if failed := gatewayFailure(status); failed || d.service.Protocol == route.HTTP1 {
+		d.credit(failed) // a call is what its end says
+	}
 	d.version.Recorder.Head(&d.token, d.headAt, time.Duration(d.headAt-from), status, bad)
 }
+
+// gatewayFailure reports whether a status says that the endpoint could not answer.
+func gatewayFailure(status int) bool { return 502 <= status && status <= 504 }
 
 // credit tells the pool how its endpoint did: whether it was a gateway failure.
 func (d *decision) credit(failed bool) {

@@ -34,10 +34,15 @@ func grpcError(code int, clientsOwn bool) bool {
 }
 
 // outcome is that of an answer that came to its end, with its trailers if any.
-// A gRPC call is what its grpc-status says, not what its HTTP status says.
+// A gRPC call is what its grpc-status says, not what its HTTP status says; the
+// pool hears of it here, too.
 func (x *exchange) outcome(trailers []byte) stats.Outcome {
 	o := stats.Outcome{Status: x.status}
-	if x.service.Protocol == route.HTTP1 || !isGRPC(x.head.field("content-type")) {
+	if x.service.Protocol == route.HTTP1 {
+		return o
+	}
+	if !isGRPC(x.head.field("content-type")) {
+		x.credit(gatewayFailure(x.status))
 		return o
 	}
 	code := grpcStatus(trailers)
@@ -47,9 +52,12 @@ func (x *exchange) outcome(trailers []byte) stats.Outcome {
 	if code < 0 {
 		code = grpcUnknown
 	}
-	if _, own := x.ownTimeout(); grpcError(code, own) {
+	_, own := x.ownTimeout()
+	if grpcError(code, own) {
 		o.Reason = stats.Status
 	}
+	// What 503 and 504 are to HTTP.
+	x.credit(code == grpcUnavailable || code == grpcDeadlineExceeded && !own)
 	return o
 }
 
