@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: need-go ## micro-benchmarks beside their bars
 
 bench-upgrade: build ## SIGUSR2 to a new binary under 64 busy clients, 20 runs
 	$(GO) run ./bench/drain -weir $(BIN) -upgrade
+
+bench-hostile: build ## honest clients beside 5 000 slow ones and floods of HTTP/2 frames
+	$(GO) run ./bench/hostile -weir $(BIN)
 
 bench-judge: need-go ## simulate the judge's bars in full (up to 10 minutes)
 	$(GO) run ./bench/judge

@@ -23,6 +23,7 @@ type NodeOptions struct {
 	Tokens string        // content of the tokens file; empty: none
 	Token  string        // that API and CLI use
 	Window time.Duration // of the drain; 0: 1s
+	H2C    bool          // clients may begin with HTTP/2's preface
 }
 
 // Node is a weir in a process of its own.
@@ -85,14 +86,14 @@ func (o NodeOptions) file(clients, control string) string {
 	return fmt.Sprintf(`kind: Node
 name: %s
 listen:
-  - address: %s
+  - {address: "%s", h2c: %t}
 control:
   address: %s
 %sstate:
 %strusted_proxies: [127.0.0.0/8]
 drain: {window: %s, grace: 5s}
 log: {level: info, format: json}
-`, o.Name, clients, control, tokens, state, cmp.Or(o.Window, time.Second))
+`, o.Name, clients, o.H2C, control, tokens, state, cmp.Or(o.Window, time.Second))
 }
 
 // Start starts weir again after its end, with the same file and folder, and
