@@ -3,15 +3,18 @@ package rollout
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"testing"
 )
 
 // FuzzStep_StoredValues feeds Step with values as etcd may hold them, written by
 // whoever: it takes them or says what is wrong, and never panics.
 func FuzzStep_StoredValues(f *testing.F) {
-	for _, p := range beginnings(f) {
+	all := beginnings(f)
+	maps.Copy(all, gateBeginnings(f))
+	for _, p := range all {
 		f.Add([]byte(mustJSON(f, p.Rollout)), []byte(mustJSON(f, p.Service)))
-		for _, h := range happenings(p) {
+		for _, h := range append(happenings(p), gateHappenings(p)...) {
 			next, _, err := Step(p, h.event, h.elapsed)
 			if err == nil && !next.Equal(p) {
 				f.Add([]byte(mustJSON(f, next.Rollout)), []byte(mustJSON(f, next.Service)))
@@ -28,7 +31,7 @@ func FuzzStep_StoredValues(f *testing.F) {
 			t.Fatalf("the split of %s does not hold: %v", service, labels.Validate(len(order)))
 		}
 		valid := p.Validate() == nil
-		for _, h := range happenings(p) {
+		for _, h := range append(happenings(p), gateHappenings(p)...) {
 			_, _, err := Step(p, h.event, h.elapsed)
 			_, refused := errors.AsType[*Refusal](err)
 			if err != nil && !refused && valid {

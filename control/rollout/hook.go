@@ -151,7 +151,7 @@ func (m *machine) watch(t Tick) bool {
 
 // mine are the hooks that the rollout may be asking now.
 func (m *machine) mine() []configs.Hook {
-	if r := &m.Rollout; r.manual() || r.Phase.Final() || r.Ending != nil {
+	if r := &m.Rollout; r.manual() || r.Phase.Final() || r.Phase == Queued || r.Ending != nil {
 		return nil
 	}
 	return append(m.before(m.ahead()), m.watchers()...)

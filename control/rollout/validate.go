@@ -51,6 +51,8 @@ func (s State) validate() error {
 		return fmt.Errorf("%w: unknown strategy %q", ErrState, s.Strategy)
 	case !s.manual() && (len(s.Candidates) != 1 || len(s.Plan.Stages) == 0):
 		return fmt.Errorf("%w: a plan needs one candidate and at least one stage", ErrState)
+	case s.manual() && (s.Phase == Pending || s.Phase == Queued || s.Phase == Paused && s.Resume == Pending):
+		return fmt.Errorf("%w: weights by hand that are %s", ErrState, s.Phase)
 	case s.Stage < -1 || s.Stage >= max(1, len(s.Plan.Stages)):
 		return fmt.Errorf("%w: stage %d of %d", ErrState, s.Stage, len(s.Plan.Stages))
 	}
