@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -269,7 +270,7 @@ func (c *Controller) askable(doc configs.Service, version string) []measure.Endp
 	}
 	var endpoints []measure.Endpoint
 	for _, e := range v.Pool.Endpoints() {
-		endpoints = append(endpoints, measure.Endpoint{Address: e.Address, Host: smokeHost(doc), H2C: doc.Protocol == "h2c"})
+		endpoints = append(endpoints, measure.Endpoint{Address: e.Address, Host: cmp.Or(smokeHost(doc), e.Name), Link: e.Link})
 	}
 	return endpoints
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -35,9 +36,6 @@ type Request struct {
 	Header http.Header
 	Body   []byte
 
-	// H2C speaks HTTP/2 without TLS to an http URL, as gRPC servers do.
-	H2C bool
-
 	// MaxAnswer is how many bytes of the answer's body are read. 0: MaxAnswer.
 	MaxAnswer int64
 }
@@ -53,34 +51,38 @@ type Answer struct {
 
 // Client makes calls. It is safe for concurrent use. Close it when it is not
 // used any more.
-type Client struct{ http, h2c *http.Client }
+type Client struct{ http *http.Client }
 
 // NewClient returns a Client that has connected to nothing. Proxy, which may be
 // nil, gives the HTTP proxy of a request, as http.ProxyFromEnvironment does.
 func NewClient(proxy func(*http.Request) (*url.URL, error)) *Client {
+	return bounded(&http.Transport{Proxy: proxy, ForceAttemptHTTP2: true})
+}
+
+// NewLinked returns a Client whose connections dial makes, the handshake of TLS
+// for https included, and which speaks HTTP/2 alone if h2 says so.
+func NewLinked(dial func(ctx context.Context, address string) (net.Conn, error), h2 bool) *Client {
+	connect := func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) }
 	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	bounded := func(t *http.Transport) *http.Client {
-		t.MaxResponseHeaderBytes = 64 << 10
-		t.MaxIdleConnsPerHost = 2
-		t.IdleConnTimeout = 30 * time.Second
-		t.TLSHandshakeTimeout = 10 * time.Second
-		return &http.Client{
-			Transport:     t,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	}
-	return &Client{
-		http: bounded(&http.Transport{Proxy: proxy, ForceAttemptHTTP2: true}),
-		h2c:  bounded(&http.Transport{Protocols: protocols}),
-	}
+	protocols.SetHTTP1(!h2)
+	protocols.SetHTTP2(h2)
+	protocols.SetUnencryptedHTTP2(h2)
+	return bounded(&http.Transport{DialContext: connect, DialTLSContext: connect, Protocols: protocols})
+}
+
+func bounded(t *http.Transport) *Client {
+	t.MaxResponseHeaderBytes = 64 << 10
+	t.MaxIdleConnsPerHost = 2
+	t.IdleConnTimeout = 30 * time.Second
+	t.TLSHandshakeTimeout = 10 * time.Second
+	return &Client{&http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Close ends the connections that wait for another call.
-func (c *Client) Close() {
-	c.http.CloseIdleConnections()
-	c.h2c.CloseIdleConnections()
-}
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Do makes a call and reads its answer. An error means that there was none; it
 // names neither the address nor anything that was sent.
@@ -99,11 +101,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		req.Header.Set("User-Agent", "weir")
 	}
 	req.Host = r.Host
-	client := c.http
-	if r.H2C {
-		client = c.h2c
-	}
-	resp, err := client.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{}, fmt.Errorf("no answer: %w", bare(err))
 	}

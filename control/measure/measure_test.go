@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/call"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -93,8 +94,26 @@ func TestSmoke_AsksEveryEndpointInItsProtocol(t *testing.T) {
 	if got := SmokeAll(t.Context(), c, all, checks, 20*time.Second); !strings.Contains(got, bad) {
 		t.Errorf("one bad: %q", got)
 	}
-	if got := SmokeAll(t.Context(), c, []Endpoint{{Address: h2c.Listener.Addr().String(), H2C: true}}, checks, 20*time.Second); got != "" {
+	if got := SmokeAll(t.Context(), c, []Endpoint{{Address: h2c.Listener.Addr().String(), Link: upstream.Link{H2: true}}}, checks, 20*time.Second); got != "" {
 		t.Errorf("h2c: %q", got)
+	}
+	for _, h2 := range []bool{false, true} {
+		secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if (r.ProtoMajor == 2) != h2 {
+				w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			}
+		}))
+		secure.EnableHTTP2 = true
+		secure.StartTLS()
+		t.Cleanup(secure.Close)
+		at := Endpoint{Address: secure.Listener.Addr().String(), Link: upstream.Link{H2: h2, TLS: upstream.NewTLS(upstream.TLSFiles{Insecure: true})}}
+		if got := SmokeAll(t.Context(), c, []Endpoint{at}, checks, 20*time.Second); got != "" {
+			t.Errorf("TLS, h2 %v: %q", h2, got)
+		}
+		at.Link.TLS = upstream.NewTLS(upstream.TLSFiles{})
+		if got := SmokeAll(t.Context(), c, []Endpoint{at}, checks, 20*time.Second); got == "" {
+			t.Error("a certificate of nobody was taken")
+		}
 	}
 }
 

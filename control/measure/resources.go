@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/call"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // maxPage bounds a page of metrics: client libraries write some kilobytes,
@@ -35,10 +36,12 @@ type Usage struct {
 func Resources(ctx context.Context, client *call.Client, e Endpoint, r configs.Resources) (Usage, error) {
 	e.Address = at(e.Address, r.Port)
 	if r.Port != 0 {
-		e.H2C = false // another listener, of which nothing is known
+		e.Link = upstream.Link{} // another listener, of which nothing is known
 	}
+	client, done := e.client(client)
+	defer done()
 	a, err := client.Do(ctx, call.Request{
-		URL: "http://" + e.Address + cmp.Or(r.Path, defaultPage), H2C: e.H2C, MaxAnswer: maxPage,
+		URL: e.url(cmp.Or(r.Path, defaultPage)), MaxAnswer: maxPage,
 		Header: http.Header{"Accept": {"text/plain;version=0.0.4"}},
 	})
 	switch {

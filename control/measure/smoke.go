@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/call"
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // maxSmoked is how much of an answer is searched for what it should contain.
@@ -20,15 +21,33 @@ const maxSmoked = 1 << 20
 
 // Endpoint is where smoke checks and pages are asked for.
 type Endpoint struct {
-	Address string // host:port
-	Host    string // of the Host header; empty: the address
-	H2C     bool   // it speaks HTTP/2 without TLS and nothing else
+	Address string        // host:port
+	Host    string        // of the Host header; empty: the address
+	Link    upstream.Link // how connections to it are made
+}
+
+// client is one that speaks as the endpoint does, and the function that ends it.
+func (e Endpoint) client(shared *call.Client) (client *call.Client, done func()) {
+	if e.Link == (upstream.Link{}) {
+		return shared, func() {}
+	}
+	linked := call.NewLinked(e.Link.Dial, e.Link.H2)
+	return linked, linked.Close
+}
+
+func (e Endpoint) url(path string) string {
+	if e.Link.TLS != nil {
+		return "https://" + e.Address + path
+	}
+	return "http://" + e.Address + path
 }
 
 // Smoke makes the checks of one endpoint in order and returns in one sentence
 // what the first that failed did, or nothing. Timeout is that of a check that
 // names none.
 func Smoke(ctx context.Context, client *call.Client, e Endpoint, checks []configs.Smoke, timeout time.Duration) string {
+	client, done := e.client(client)
+	defer done()
 	for _, check := range checks {
 		if failed := smokeOne(ctx, client, e, check, timeout); failed != "" {
 			return fmt.Sprintf("GET %s of %s %s", check.Get, e.Address, failed)
@@ -44,7 +63,7 @@ func smokeOne(ctx context.Context, client *call.Client, e Endpoint, check config
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	a, err := client.Do(ctx, call.Request{URL: "http://" + e.Address + check.Get, Host: e.Host, H2C: e.H2C, MaxAnswer: maxSmoked})
+	a, err := client.Do(ctx, call.Request{URL: e.url(check.Get), Host: e.Host, MaxAnswer: maxSmoked})
 	switch {
 	case err != nil && ctx.Err() != nil && within > 0:
 		return fmt.Sprintf("did not answer within %s", within)
