@@ -195,3 +195,29 @@ func TestNotify_OfSaysWhatWasObserved(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// The leader alone measures, and the judge of the fleet's counts hears of it.
+func TestGauge_OfAFleetIsTheLeaders(t *testing.T) {
+	blue, green := newBuild(t), newBuild(t)
+	endpoint := sharedEtcd(t)
+	a, b := newFleetLab(t, endpoint, "a"), newFleetLab(t, endpoint, "b")
+	if b.View().Leader {
+		a, b = b, a
+	}
+	a.until("both nodes are known", func() bool { return len(a.View().Nodes) == 2 && len(b.View().Nodes) == 2 })
+	doc := shop()
+	doc.Versions = map[string]configs.Version{"blue": {Endpoints: []string{blue.address}}, "green": {Endpoints: []string{green.address}}}
+	doc.Resources = &configs.Resources{Interval: configs.Duration(time.Second)}
+	a.do(ApplyService{Document: doc, Actor: "ana"})
+	b.until("the service is there", func() bool { _, ok := b.View().Service("shop"); return ok && b.tables.Load().Service("shop") != nil })
+	defer a.traffic(200, func(string) bool { return false })()
+	defer b.traffic(200, func(string) bool { return false })()
+	plan := watched(t, "memory > 512MiB", func(one *configs.Trigger) { one.Duration = configs.Duration(time.Second) })
+	id := a.do(StartRollout{Plan: plan, Actor: "ana"}).ID
+	a.until("both serve the stage", func() bool { return a.picked("green") == 5000 && b.picked("green") == 5000 })
+	green.memory.Store(900 << 20)
+	if v := a.rolledBack(id); v.Path != analysis.PathValue {
+		t.Errorf("%+v", v)
+	}
+	b.until("the other node put it back, too", func() bool { return b.picked("green") == 0 })
+}
