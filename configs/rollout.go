@@ -137,8 +137,9 @@ type Stage struct {
 	// before any weight, only with Mirror or Match.
 	Weight *Weight `json:"weight,omitempty" yaml:"weight,omitempty"`
 
-	// Mirror is the share of the service's idempotent requests of which the
-	// candidate gets a copy in this stage; nobody sees its answers. What they are
+	// Mirror is the share of the service's safe requests (GET, HEAD, OPTIONS)
+	// without body of which the candidate gets a copy in this stage, marked with
+	// X-Weir-Mirror: 1; nobody sees its answers. What they are
 	// can fail the candidate, by limits that are not relative to stable, and never
 	// pass it. 0: none.
 	Mirror Weight `json:"mirror,omitempty" yaml:"mirror,omitempty"`
