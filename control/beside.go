@@ -6,12 +6,20 @@ import (
 	"slices"
 
 	"github.com/weirproxy/weir/analysis"
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/proxy/stats"
 )
 
 // besideKey is where the evidence of a candidate beside the split is stored. No
 // version has a name with a space.
 func besideKey(version string) string { return version + " beside" }
+
+// judgedBeside reports whether a rollout gives its candidates requests beside the
+// split: by its stages, or by pins, which keep the clients of earlier stages.
+func judgedBeside(r rollout.State) bool {
+	return r.Pinned || slices.ContainsFunc(r.Plan.Stages, func(s configs.Stage) bool { return s.Beside() })
+}
 
 // newBeside returns the side of a candidate that judges what goes to it beside
 // the split: it can fail, and its passing means nothing. Each node bets for

@@ -207,6 +207,9 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 	}
 	tick.Observed = t.observed()
 	if admits, spare, ok := r.Batch(); ok {
+		// The document may have lost endpoints since the rollout counted them.
+		there := len(pair.Service.Merge(c.mirror.services[t.service].value)[r.To].Endpoints)
+		admits = min(admits, there)
 		tick.BatchUp = c.healthyOf(t.service, r.To, admits) >= max(1, admits-spare)
 	}
 	if r.Phase == rollout.Pending {

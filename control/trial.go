@@ -3,7 +3,6 @@ package control
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -75,6 +74,9 @@ func policyOf(r rollout.State, doc configs.Service) analysis.Policy {
 		p = r.Plan.Policy(doc)
 	}
 	p.Candidates = len(r.Candidates)
+	if judgedBeside(r) {
+		p.Candidates *= 2 // each is judged twice
+	}
 	p.LiveNodes = r.Nodes
 	p.Fuse = r.Nodes > 1
 	return p
@@ -94,10 +96,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 		t.unreadyFor = defaultUnreadyFor
 	}
 	policy := policyOf(r, doc)
-	besides := r.Pinned || slices.ContainsFunc(r.Plan.Stages, func(s configs.Stage) bool { return s.Beside() })
-	if besides {
-		policy.Candidates *= 2 // a candidate is judged twice
-	}
+	besides := judgedBeside(r)
 	if known != nil && known.Stretch.Generation == r.Generation {
 		t.began, t.judged, t.elapsed = known.Judged, known.Judged, known.Elapsed
 		if known.Stretch == t.stretch {

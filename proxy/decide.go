@@ -241,13 +241,22 @@ func (d *decision) dispatch() {
 	if d.firstAt == 0 {
 		d.firstAt = d.dispatchedAt
 	}
-	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.dispatchedAt, d.bucket)
+	d.begin(d.dispatchedAt)
 }
 
 // exhausted counts a request for which pick found no endpoint. The owner
 // records the outcome stats.Exhausted.
 func (d *decision) exhausted() {
-	d.token = d.version.Recorder.Begin(d.shard, d.lane, d.h.Now(), d.bucket)
+	d.begin(d.h.Now())
+}
+
+// begin counts the request as begun on its version.
+func (d *decision) begin(at int64) {
+	if d.route.Forced != nil {
+		d.token = d.version.Recorder.BeginApart(d.shard, d.lane, at)
+		return
+	}
+	d.token = d.version.Recorder.Begin(d.shard, d.lane, at, d.bucket)
 }
 
 // sent notes that the last byte of the request went to the endpoint at the time

@@ -63,3 +63,28 @@ func TestForce_OnlyUsersFailOver(t *testing.T) {
 		t.Errorf("the preview answered %d", resp.StatusCode)
 	}
 }
+
+// Whoever tries a version is no evidence, not even beside the split.
+func TestForce_APreviewIsNobodysEvidence(t *testing.T) {
+	w := newWorld(t, forcing(route.NewCondition(route.Header, "X-Beta", nil, 0, nil, "")), named(t, "")...)
+	trial := stats.NewTrial(nil, false, nil)
+	w.service.Versions[1].Recorder.ArmBeside(trial)
+	c := w.dial()
+	started := func() (n uint64) {
+		var o stats.Outcomes
+		for tick := range stats.TickOf(w.handler.Now()) + 1 {
+			trial.Outcomes(tick, &o)
+			n += o.Started
+		}
+		return n
+	}
+	c.ask("/", "X-Beta: 1\r\n")
+	if n := started(); n != 1 {
+		t.Errorf("a chosen user counts %d times", n)
+	}
+	w.tables.Load().Match(&route.Request{Host: []byte("h"), Path: []byte("/"), Method: []byte("GET")}).Forced = w.service.Versions[1]
+	c.ask("/", "")
+	if n, lanes := started(), w.totals(1).Lanes; n != 1 || lanes[stats.Forced] != 2 {
+		t.Errorf("with a preview %d count, lanes %v", n, lanes)
+	}
+}

@@ -96,6 +96,18 @@ func (r *Recorder) Begin(shard uint32, lane Lane, at int64, bucket int32) Token 
 	return Token{shard: s, ring: ring, at: at, key: key{bucket: bucket, lane: lane}}
 }
 
+// BeginApart is Begin for a request that is nobody's evidence, whatever its lane:
+// that of somebody who tries a version before its users.
+func (r *Recorder) BeginApart(shard uint32, lane Lane, at int64) Token {
+	i := shard & r.mask
+	s := r.shards[i].Load()
+	if s == nil {
+		s = r.grow(i)
+	}
+	s.begun[lane].Add(1)
+	return Token{shard: s, at: at, key: key{bucket: -1, lane: lane}}
+}
+
 // Head counts that the final response head arrived, at most once and before End.
 //
 // latency is measured from the last request byte sent upstream, or from
