@@ -73,6 +73,30 @@ func TestMerge_LateRepeatedAndReorderedReportsCountOnce(t *testing.T) {
 	})
 }
 
+// What two nodes report reaches the fleet's judge as one sample of two strata,
+// with stable's errors in even and odd buckets.
+func TestFleet_GathersAStratumANode(t *testing.T) {
+	f := newFleet(analysis.Policy{Rules: analysis.DefaultGuard(), LiveNodes: 2}, "r", 0, "green")
+	for i, node := range []string{"a", "b", "a"} {
+		side := sideTally{version: "green"}
+		for range i + 1 {
+			side.add(analysis.Sample{Horizon: analysis.Final, Stable: analysis.Counts{N: 10, X: 3, Raw: 3}, Candidate: analysis.Counts{N: 2}, Halves: [2]uint64{2, 1}})
+		}
+		said, err := decodeTally(tally{boot: "x", rollouts: []rolloutTally{{id: "r", sides: []sideTally{side}}}}.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.take(node, said)
+	}
+	if len(f.pending) != 1 || len(f.pending[0].Parts) != 2 {
+		t.Fatalf("gathered %+v", f.pending)
+	}
+	s := f.pending[0] // three ticks of a, two of b
+	if s.Parts[0].Stable.N != 30 || s.Parts[1].Candidate.N != 4 || s.Stable.N != 50 || s.Halves != [2]uint64{10, 5} {
+		t.Fatalf("gathered %+v", s)
+	}
+}
+
 func TestMerge_TakesOnlyItsOwnGenerationAndCandidate(t *testing.T) {
 	f := func(id string, generation int, version string, want bool) {
 		t.Helper()
