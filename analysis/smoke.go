@@ -38,6 +38,9 @@ func (j *Judge) smokes(i int) bool {
 
 func (s smokeState) text() string {
 	text := fmt.Sprintf("the candidate failed %d rounds of smoke checks in a row", s.Failing)
+	if s.Failing == 1 {
+		text = "the candidate failed its smoke checks"
+	}
 	if s.Text != "" {
 		text += ": " + s.Text
 	}
