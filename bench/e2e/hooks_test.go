@@ -98,11 +98,9 @@ func TestHooks_AGateThatHangsFailsAndWaitsHoldsTheRolloutAndNothingElse(t *testi
 			<-release // hangs
 		case 2:
 			rw.WriteHeader(http.StatusServiceUnavailable)
-		case 3:
+		default:
 			rw.WriteHeader(http.StatusConflict)
 			fmt.Fprint(rw, `{"reason": "people are asleep"}`)
-		default:
-			time.Sleep(300 * time.Millisecond) // late
 		}
 	})
 	traffic := w.load().Open(300)
@@ -115,6 +113,7 @@ func TestHooks_AGateThatHangsFailsAndWaitsHoldsTheRolloutAndNothingElse(t *testi
 		t.Errorf("the rollout is %s", r.Phase)
 	}
 	held := time.Now()
+	s.set(func(string, int, http.ResponseWriter) { time.Sleep(300 * time.Millisecond) }) // late
 	w.awaitStage(id, 0, 30*time.Second)
 	w.check(w.api.Act(id, "abort"))
 	shots := traffic.Stop()
