@@ -159,6 +159,12 @@ func TestRollout_ValidateAgainstItsService(t *testing.T) {
 	f(func(p *Rollout) {
 		p.To, p.Version = "red", &RolloutVersion{Name: "red", Endpoints: []string{"127.0.0.1:9001"}}
 	}, `version.endpoints[0]: the address "127.0.0.1:9001" belongs to version "blue" already; give each version its own endpoints`)
+	f(func(p *Rollout) {
+		p.Strategy, p.Stages, p.To, p.Version = StrategyRolling, nil, "red", &RolloutVersion{Name: "red", Endpoints: []string{"127.0.0.1:9001"}}
+	}, `version.endpoints[0]: the address "127.0.0.1:9001" belongs to version "blue" already; start the new build on addresses of its own: redeploying in place is not supported`)
+	s.Routes = append(s.Routes, Route{Host: "shop.example.com"})
+	f(func(p *Rollout) { p.Preview = &Preview{Host: "Shop.example.com"} },
+		fmt.Sprintf(`preview.host: the host "Shop.example.com" is that of users, by routes[%d]; write a host that users do not know`, len(s.Routes)-1))
 	slow := decodeRollout(t, canary("  - {weight: 5%, check: latency_p99 < 2s}\n", ""))
 	f(func(p *Rollout) { p.Stages = slow.Stages }, `stages[0].checks[0]: the limit of "latency_p99 < 2s" can never break: every answer ends before it; write a limit below the timeout 2s of service "shop"`)
 }

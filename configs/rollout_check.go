@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -224,6 +225,15 @@ func (p *Rollout) checkLater(r *report) {
 		if len(p.Preview.Header) == 0 && p.Preview.Host == "" {
 			r.add("preview", "write header: {X-Weir-Preview: green}", "nobody reaches the preview")
 		}
+		for _, name := range slices.Sorted(maps.Keys(p.Preview.Header)) {
+			at := field("preview.header", name)
+			if !isToken(name) {
+				r.add(at, "write a name such as X-Weir-Preview", "%q is not the name of a header", name)
+			}
+			if value := p.Preview.Header[name]; value == "" || !isFieldValue(value) {
+				r.add(at, "write printable text without spaces around it", "%q is not the value of a header", value)
+			}
+		}
 		if p.Preview.Host != "" && !isHost(p.Preview.Host) {
 			r.add("preview.host", "write a name such as preview.example.com", "%q is not a host", p.Preview.Host)
 		}
@@ -274,8 +284,17 @@ func (p *Rollout) ValidateAgainst(s *Service) Problems {
 	if p.Version != nil {
 		for i, address := range p.Version.Endpoints {
 			if other, taken := owner[strings.ToLower(address)]; taken && other != p.Version.Name {
-				r.add(item("version.endpoints", i), "give each version its own endpoints", "the address %q belongs to version %q already", address, other)
+				hint := "give each version its own endpoints"
+				if p.Strategy == StrategyRolling {
+					hint = "start the new build on addresses of its own: redeploying in place is not supported"
+				}
+				r.add(item("version.endpoints", i), hint, "the address %q belongs to version %q already", address, other)
 			}
+		}
+	}
+	for i, route := range s.Routes {
+		if p.Preview != nil && p.Preview.Host != "" && strings.EqualFold(route.Host, p.Preview.Host) {
+			r.add("preview.host", "write a host that users do not know", "the host %q is that of users, by routes[%d]", p.Preview.Host, i)
 		}
 	}
 	defaults := *s
