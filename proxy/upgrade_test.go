@@ -208,7 +208,9 @@ func TestUpgrade_SilenceAndTotalTimeAreBounded(t *testing.T) {
 		waitUntil(t, "the tunnel ends", func() bool { return w.handler.Tunnels() == 0 })
 	}
 
-	f(func(s *route.Service, _ *Options) { s.IdleTimeout = 150 * time.Millisecond }, 280*time.Millisecond, 4*time.Second)
+	f(func(s *route.Service, _ *Options) { s.IdleTimeout = time.Second }, 1100*time.Millisecond, 9*time.Second)
+	// The service's own would end it in the first pause.
+	f(func(s *route.Service, o *Options) { s.IdleTimeout, o.TunnelIdle = 10*time.Millisecond, time.Second }, 1100*time.Millisecond, 9*time.Second)
 	f(func(_ *route.Service, o *Options) { o.MaxTunnel = 60 * time.Millisecond }, 50*time.Millisecond, 4*time.Second)
 }
 
