@@ -94,6 +94,9 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 	}
 	p, err := c.begin(after, state.value, doc.mod, cmd.Actor, now)
 	p.reply.Warnings = append(p.reply.Warnings, c.estimates(after.Rollout, doc.value)...)
+	if f := c.frozen(cmd.Plan.Service, now); f != nil {
+		p.reply.Warnings = append(p.reply.Warnings, fmt.Sprintf("no stage begins meanwhile: %s", f))
+	}
 	return p, err
 }
 

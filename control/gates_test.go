@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -190,7 +191,11 @@ func TestController_AFreezeHoldsStagesAndRaisesUntilItIsDeleted(t *testing.T) {
 	if e := l.refused(SetWeights{Service: "shop", Weights: map[string]configs.Weight{"blue": 9000, "green": 1000}, Actor: "nobody"}); e.Kind != Conflict || !strings.Contains(e.Text, "incident") {
 		t.Errorf("weights by hand: %+v", e)
 	}
-	id := l.do(StartRollout{Plan: canary(stage(1000, time.Hour), stage(2000, time.Hour)), Actor: "ana"}).ID
+	started := l.do(StartRollout{Plan: canary(stage(1000, time.Hour), stage(2000, time.Hour)), Actor: "ana"})
+	id := started.ID
+	if !slices.ContainsFunc(started.Warnings, func(w string) bool { return strings.Contains(w, "incident") }) {
+		t.Errorf("the start warns of %q", started.Warnings)
+	}
 	l.waits(id, rollout.WaitFreeze)
 	if e := l.refused(Act{ID: id, Verb: "promote", Actor: "nobody"}); e.Kind != Conflict {
 		t.Errorf("promote: %+v", e)
