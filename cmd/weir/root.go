@@ -123,6 +123,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newReplayCommand(),
 		c.newTokenCommand(),
 		c.newAuditCommand(),
+		c.newStateCommand(),
 		c.newVersionCommand(),
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/store"
 )
 
 // Controller is what the API needs of the control plane. All methods are safe
@@ -29,6 +30,9 @@ type Controller interface {
 	Recording(ctx context.Context, id string) (*control.Recording, error)
 	// Audit is what a query chooses of the audit trail, the newest first.
 	Audit(ctx context.Context, q control.AuditQuery) ([]control.AuditView, error)
+	// ExportState is the whole state; Import writes one.
+	ExportState(ctx context.Context) (store.Dump, error)
+	Import(ctx context.Context, cmd control.ImportState) (control.Reply, error)
 	// Subscribe delivers events until cancel is called.
 	Subscribe(buffer int) (events <-chan control.Event, cancel func())
 	// CheckNotifier says what on this node stands in the way of a notifier.
@@ -72,6 +76,7 @@ func New(o Options) http.Handler {
 	a.registerRollouts()
 	a.registerCounts()
 	a.registerFleet()
+	a.registerState()
 	a.registerNotifiers()
 	a.registerFreezes()
 	a.registerOutbox()

@@ -93,6 +93,8 @@ DELETE /v1/services/{name}
 GET /v1/services/{name}
 PUT /v1/services/{name}
 GET /v1/services/{name}/weights
+GET /v1/state
+PUT /v1/state
 PUT /v1/services/{name}/weights`), "\n")
 	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(operations(description(t)))); !slices.Equal(got, want) {

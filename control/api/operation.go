@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -18,6 +19,7 @@ type route struct {
 	summary      string
 	description  string
 	tag          string
+	maxBody      int64                     // bytes; 0: maxBody
 	anyQuery     bool                      // load balancers and scrapers add queries of their own
 	status       int                       // of success; 0: 200
 	body         *huma.RequestBody         // nil: what the input type says
@@ -35,7 +37,7 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		Description:   r.description,
 		Tags:          []string{r.tag},
 		DefaultStatus: r.status,
-		MaxBodyBytes:  maxBody,
+		MaxBodyBytes:  cmp.Or(r.maxBody, maxBody),
 		Metadata:      map[string]any{metaRole: r.role},
 		Responses:     r.responses,
 

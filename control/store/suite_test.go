@@ -32,6 +32,7 @@ func TestStore(t *testing.T) {
 		{"PutsCutsAndForgets", testCuts},
 		{"WritesTheDiskCopy", testDiskCopy},
 		{"KeepsFuses", testFuses},
+		{"DumpsAndRestores", testDump},
 		{"RefusesASecondProcess", testLock},
 	}
 	external := startEtcd(t)

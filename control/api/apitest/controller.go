@@ -13,6 +13,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
 )
 
 // epoch is when everything happened in a Controller's world.
@@ -28,6 +29,9 @@ type Controller struct {
 	Lag error
 	// Recordings are what Recording returns, by rollout.
 	Recordings map[string]*control.Recording
+
+	// State is what ExportState returns.
+	State store.Dump
 
 	mu          sync.Mutex
 	view        *control.View
@@ -69,6 +73,21 @@ func (c *Controller) Audit(_ context.Context, q control.AuditQuery) ([]control.A
 		}
 	}
 	return out, nil
+}
+
+// ExportState returns the State that a test or Import put there.
+func (c *Controller) ExportState(context.Context) (store.Dump, error) { return c.State, nil }
+
+// Import keeps the state for ExportState.
+func (c *Controller) Import(_ context.Context, cmd control.ImportState) (control.Reply, error) {
+	switch {
+	case c.Fault != nil:
+		return control.Reply{}, c.Fault
+	case cmd.DryRun:
+		return control.Reply{Text: "would import"}, nil
+	}
+	c.State = cmd.Dump
+	return control.Reply{Text: "imported", Revision: c.View().Store.Revision}, nil
 }
 
 // Commands are all that Do was asked for, oldest first.

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// dumpFormat is the version of Dump that this release writes and reads.
+const dumpFormat = 1
+
+// Dump is a whole state at one revision, as it goes from one etcd to another.
+// It holds the keys of the sticky cookie: whoever has it can forge cookies.
+//
+// What lives under a lease is not part of it: nodes, tallies and the leader
+// belong to the processes of the etcd that they are in.
+type Dump struct {
+	Format   int       `json:"weir_state"`
+	At       time.Time `json:"at"`
+	From     string    `json:"from"`     // the prefix
+	Revision int64     `json:"revision"` // of the etcd that it comes from
+	Keys     []DumpKey `json:"keys"`     // in the order of the keys
+}
+
+// DumpKey is one key with its value, which is JSON.
+type DumpKey struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}
+
+// dumpOrder are the prefixes of what a Dump holds. A service is imported last and
+// with its state, so that what is routed is whole.
+var dumpOrder = [...]string{"keys/", Notifiers, Freezes, Rollouts, Evidences, Cuts, Outbox, Audit, Services, States}
+
+func dumped(key string) bool {
+	return slices.ContainsFunc(dumpOrder[:], func(p string) bool { return strings.HasPrefix(key, p) && len(key) > len(p) })
+}
+
+// Dump reads the whole state at one revision.
+func (s *Store) Dump(ctx context.Context) (Dump, error) {
+	kvs, revision, err := s.List(ctx, "")
+	if err != nil {
+		return Dump{}, err
+	}
+	d := Dump{Format: dumpFormat, At: time.Now().UTC(), From: s.opts.Prefix, Revision: revision}
+	for _, kv := range kvs {
+		if !dumped(kv.Key) {
+			continue
+		}
+		if !json.Valid(kv.Value) {
+			return Dump{}, fmt.Errorf("cannot export %q: its value is not JSON", kv.Key)
+		}
+		d.Keys = append(d.Keys, DumpKey{kv.Key, kv.Value})
+	}
+	return d, nil
+}
+
+// Validate says all that is wrong with a dump that was read from a file.
+func (d *Dump) Validate() error {
+	if d.Format != dumpFormat {
+		return fmt.Errorf("it has format %d, and this weir reads format %d", d.Format, dumpFormat)
+	}
+	var problems []error
+	seen := make(map[string]bool, len(d.Keys))
+	for i, k := range d.Keys {
+		switch {
+		case !dumped(k.Key):
+			problems = append(problems, fmt.Errorf("keys[%d]: %q is no key of a state", i, k.Key))
+		case seen[k.Key]:
+			problems = append(problems, fmt.Errorf("keys[%d]: %q is there twice", i, k.Key))
+		case len(k.Value) > maxTxnBytes:
+			problems = append(problems, fmt.Errorf("keys[%d]: the value of %q is larger than etcd takes", i, k.Key))
+		}
+		seen[k.Key] = true
+	}
+	for _, k := range d.Keys {
+		if name, ok := strings.CutPrefix(k.Key, States); ok && !seen[ServiceKey(name)] {
+			problems = append(problems, fmt.Errorf("there is a state of %q, and no such service", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Bounds of one transaction, below etcd's of 128 writes and 1.5 MiB.
+const (
+	maxTxnOps   = 100
+	maxTxnBytes = 1 << 20
+)
+
+// Occupied returns a key that Restore would write over, empty if the state is
+// as good as new: the cookie's keys and the audit trail of a new state are not
+// missed by anybody.
+func (s *Store) Occupied(ctx context.Context) (string, error) {
+	for _, prefix := range []string{Services, States, Rollouts, Notifiers, Freezes, Outbox} {
+		kvs, _, err := s.List(ctx, prefix)
+		if err != nil {
+			return "", err
+		}
+		if len(kvs) > 0 {
+			return kvs[0].Key, nil
+		}
+	}
+	return "", nil
+}
+
+// Restore writes a valid dump into the state, and what is in the state and not
+// in the dump is deleted. It takes several transactions: a service comes, with
+// its state, after all that it refers to. Cut short it is to be run again; it
+// has the same effect as often as it is run.
+func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error) {
+	present, _, err := s.List(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	wanted := make(map[string]bool, len(d.Keys))
+	for _, k := range d.Keys {
+		wanted[k.Key] = true
+	}
+	b := batch{store: s}
+	for _, prefix := range dumpOrder[:len(dumpOrder)-1] { // states come with their services
+		for _, k := range d.Keys {
+			if !strings.HasPrefix(k.Key, prefix) {
+				continue
+			}
+			ops := []Op{Put(k.Key, k.Value)}
+			if name, ok := strings.CutPrefix(k.Key, Services); ok {
+				if i := slices.IndexFunc(d.Keys, func(o DumpKey) bool { return o.Key == StateKey(name) }); i >= 0 {
+					ops = append(ops, Put(d.Keys[i].Key, d.Keys[i].Value))
+				}
+			}
+			if err := b.add(ctx, ops...); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for _, kv := range present {
+		if dumped(kv.Key) && !wanted[kv.Key] {
+			if err := b.add(ctx, Delete(kv.Key)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	err = b.flush(ctx)
+	return b.revision, err
+}
+
+// batch gathers writes into transactions as large as etcd takes.
+type batch struct {
+	store    *Store
+	ops      []Op
+	bytes    int
+	revision int64
+}
+
+// add puts ops into one transaction, together with others.
+func (b *batch) add(ctx context.Context, ops ...Op) error {
+	size := 0
+	for _, op := range ops {
+		size += op.Size()
+	}
+	if len(b.ops)+len(ops) > maxTxnOps || b.bytes+size > maxTxnBytes {
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	b.ops, b.bytes = append(b.ops, ops...), b.bytes+size
+	return nil
+}
+
+func (b *batch) flush(ctx context.Context) error {
+	if len(b.ops) == 0 {
+		return nil
+	}
+	res, err := b.store.Commit(ctx, Txn{Then: b.ops})
+	if err != nil {
+		return err
+	}
+	b.ops, b.bytes, b.revision = nil, 0, res.Revision
+	return nil
+}
