@@ -48,8 +48,8 @@ func (a *API) exportState(ctx context.Context, _ *none) (*huma.StreamResponse, e
 }
 
 type stateInput struct {
-	Replace bool   `query:"replace" doc:"Replace what is there"`
-	DryRun  bool   `query:"dry_run" doc:"Only say what would be imported"`
+	Replace bool `query:"replace" doc:"Replace what is there"`
+	DryRun  bool `query:"dry_run" doc:"Only say what would be imported"`
 	RawBody []byte
 }
 
