@@ -6,8 +6,8 @@ import "github.com/weirproxy/weir/configs"
 func checkPlan(t failer, h happening, p Pair) {
 	t.Helper()
 	r, s := p.Rollout, p.Service
-	if !p.InForce() && (s.Preview != nil || s.Admitted != nil || s.Mirror != nil) {
-		t.Fatalf("%s: %s leaves a preview, a mirror or a limit of endpoints behind", h.name, r.Phase)
+	if !p.InForce() && (s.Preview != nil || s.Admitted != nil || s.Mirror != nil || s.Force != nil) {
+		t.Fatalf("%s: %s leaves a preview, a mirror, chosen users or a limit of endpoints behind", h.name, r.Phase)
 	}
 	trial := onTrial(s.Weights, r.From)
 	if s.Pins != nil && (len(trial) == 0 || r.Ending != nil || s.Rollout == "" && r.Phase != Succeeded && r.Phase != Superseded) {

@@ -310,6 +310,9 @@ func essence(t failer, p Pair) string {
 	p.Rollout.StartedAt, p.Rollout.UpdatedAt, p.Rollout.EndedAt = time.Time{}, time.Time{}, time.Time{}
 	p.Service.KeepUntil, p.Service.Labels = time.Time{}, nil
 	p.Rollout.Plan, p.Rollout.Announced = configs.Rollout{}, 0
+	if p.Service.Pins != nil {
+		p.Service.Pins = &Pins{Versions: p.Service.Pins.Versions}
+	}
 	p.Rollout.Approvals = slices.Clone(p.Rollout.Approvals)
 	for i := range p.Rollout.Approvals {
 		p.Rollout.Approvals[i].At = time.Time{}
