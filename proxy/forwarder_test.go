@@ -21,6 +21,7 @@ type forwarder struct {
 	log      *syncBuffer // nil: it keeps no log
 	repeats  bool        // it may ask again for a good answer
 	settle   func()      // waits until nothing is in flight
+	idle     func() bool // weir has read and answered what it got; nil: that cannot be told
 }
 
 // recorderUpstream reads strictly and remembers.
@@ -135,7 +136,7 @@ func (f *forwarder) try(raw []byte, split int, mustClose bool) (r result, err er
 		if r.closed = err != nil && !isTimeout(err); r.closed {
 			break
 		}
-		if err != nil && !mustClose {
+		if err != nil && !mustClose && (f.idle == nil || f.idle()) {
 			if n := len(readAnswers(got, method).answers); n > 0 && n >= f.upstream.complete() {
 				break
 			}
@@ -180,6 +181,16 @@ func newForwarder(t *testing.T, early bool) *forwarder {
 		o.HeadTimeout, o.BodyTimeout = time.Second, time.Second
 	}, newUpstream(t, r.serve))
 	f.addr = w.addr
+	f.idle = func() bool {
+		w.server.mu.Lock()
+		defer w.server.mu.Unlock()
+		for c := range w.server.conns {
+			if c.unread() || c.active.Load() {
+				return false
+			}
+		}
+		return true
+	}
 	f.settle = func() {
 		for range 500 {
 			if w.server.Connections() == 0 && w.service.Versions[0].Pool.Endpoints()[0].InFlight() == 0 {
