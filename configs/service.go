@@ -171,9 +171,9 @@ type Sticky struct {
 
 // SameKey reports whether two services tell clients apart by the same key and
 // treat it in the same way; nil is no key.
-func (s *Sticky) SameKey(o *Sticky) bool {
-	if s == nil || o == nil {
-		return s == o
+func (k *Sticky) SameKey(o *Sticky) bool {
+	if k == nil || o == nil {
+		return k == o
 	}
 	name := func(s *Sticky) string {
 		if s.Cookie == nil {
@@ -181,7 +181,7 @@ func (s *Sticky) SameKey(o *Sticky) bool {
 		}
 		return s.Cookie.Name
 	}
-	return s.By == o.By && s.Mode == o.Mode && s.Header == o.Header && s.Query == o.Query && name(s) == name(o)
+	return k.By == o.By && k.Mode == o.Mode && k.Header == o.Header && k.Query == o.Query && name(k) == name(o)
 }
 
 // StickyCookie shapes the cookie that carries a client's bucket.

@@ -100,7 +100,7 @@ func moved(before, after rollout.Pair) []string {
 	}
 	was, is := before.Rollout, after.Rollout
 	add("phase", string(was.Phase), string(is.Phase))
-	if was.Stage != is.Stage {
+	if was.ID != "" && was.Stage != is.Stage {
 		add("stage", fmt.Sprint(was.Stage+1), fmt.Sprint(is.Stage+1))
 	}
 	add("waiting_for", string(was.WaitingFor), string(is.WaitingFor))

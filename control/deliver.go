@@ -81,10 +81,9 @@ func (c *Controller) send(queue string, e entry[notify.Entry], fence store.Compa
 	p.to[e.value.To]++
 	_, sent := p.sent[e.value.Key()]
 	c.work(func(ctx context.Context) func() {
-		err := errors.New(why)
+		var err error
 		switch {
-		case sent:
-			err = nil
+		case sent: // all that is left is to write it down
 		case deliver != nil:
 			ctx, cancel := context.WithTimeout(ctx, deliveryLimit)
 			err = deliver(ctx)

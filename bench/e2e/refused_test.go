@@ -73,7 +73,7 @@ func TestRefused_BadInputChangesNothing(t *testing.T) {
 	w.refused(w.api, 422, "interval", "PUT", service, with("500ms", "500"))
 	w.refused(w.api, 422, "", "PUT", service, lab.Document("kind: Service\nname: [\n"))
 	w.refused(w.api, 422, "other", "PUT", "/v1/services/other", lab.Document(doc))
-	w.refused(w.api, 501, "shield", "PUT", service, with("stable: blue", "stable: blue\nshield: true"))
+	w.refused(w.api, 422, "retry.attempts", "PUT", service, with("stable: blue", "stable: blue\nretry: {attempts: 1000}"))
 
 	w.refused(w.api, 422, "100", "PUT", weights, map[string]string{"blue": "90%", "green": "20%"})
 	w.refused(w.api, 422, "100", "PUT", weights, map[string]string{"blue": "90%"})
@@ -89,7 +89,7 @@ func TestRefused_BadInputChangesNothing(t *testing.T) {
 	w.refused(w.api, 422, "blue", "POST", rollouts, other("to: green", "to: blue"))
 	w.refused(w.api, 404, "cellar", "POST", rollouts, other("service: shop", "service: cellar"))
 	w.refused(w.api, 422, "error_rate", "POST", rollouts, other("error_rate > 1%", "error_rate > many"))
-	w.refused(w.api, 501, "blue-green", "POST", rollouts, lab.Document("kind: Rollout\nservice: shop\nto: green\nstrategy: blue-green\n"))
+	w.refused(w.api, 422, "purple-green", "POST", rollouts, lab.Document("kind: Rollout\nservice: shop\nto: green\nstrategy: purple-green\n"))
 	w.refused(w.api, 404, "nothing", "POST", "/v1/rollouts/nothing/abort", map[string]any{})
 
 	id := w.begin(lab.Document(plan))

@@ -25,13 +25,14 @@ func TestCondition_ShareDrawsItsPartOfTheUsersAnewEachTime(t *testing.T) {
 	met, both := 0, 0
 	for i := range 20_000 {
 		user := fmt.Appendf(nil, "user-%d", i)
-		if one.Met(user) {
+		drawn := one.Met(user)
+		if drawn {
 			met++
 			if other.Met(user) {
 				both++
 			}
 		}
-		if one.Met(user) != one.Met(user) {
+		if one.Met(user) != drawn {
 			t.Fatal("a user is drawn twice")
 		}
 	}
