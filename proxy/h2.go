@@ -123,7 +123,7 @@ func (h *h2Server) close() { _ = h.inbox.Close() }
 // that they may be beyond that. Rapid Reset (CVE-2023-44487) is a client that
 // gives up what it asked for as fast as it can ask.
 const (
-	h2FreeResets = 100
+	h2FreeResets = 50
 	h2ResetShare = 2 // one in two
 )
 
