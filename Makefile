@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: bench-swap help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-drain: build ## SIGTERM under 64 busy clients, 20 runs
 
 bench-peers: build ## weir beside nginx, HAProxy, Caddy and two floors, about ten minutes
 	$(GO) run ./bench/peers -weir $(BIN) $(PEERS)
+
+bench-swap: build ## a person's decision to traffic: weights on three nodes, aborts with etcd and without
+	$(GO) run ./bench/swap -weir $(BIN)
 
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
