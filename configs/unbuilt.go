@@ -1,8 +1,8 @@
 package configs
 
-// Unbuilt returns what d asks for that weir decodes and validates but cannot do
-// yet. Whoever would act on d (apply, start, serve) refuses it with these, so
-// that nothing is silently ignored.
+// Unbuilt returns what d asks for that weir cannot do as d is given to it: error
+// pages that were never read from their files. Whoever would act on d (apply,
+// start, serve) refuses it with these, so that nothing is silently ignored.
 func Unbuilt(d *Document) Problems {
 	switch d.Kind() {
 	case KindService:

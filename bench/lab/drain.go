@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 )
@@ -30,38 +29,21 @@ func (r DrainRun) String() string {
 // the clients go on until they are refused. Being refused is no loss: nothing
 // was sent, and a client or a load balancer goes elsewhere.
 func (l *Lab) Drain(o DrainOptions) (run DrainRun, err error) {
-	origin, err := l.Origin("blue", 3*time.Millisecond)
+	b, err := l.busy("drain", o)
 	if err != nil {
 		return run, err
 	}
-	defer origin.Kill()
-	node, err := l.Node(NodeOptions{Name: "drain-" + origin.port(), Window: o.Window})
-	if err != nil {
-		return run, err
-	}
-	defer node.Kill()
-	defer node.API.Close()
-	document := fmt.Sprintf("kind: Service\nname: shop\nroutes: [{path: /}]\nversions: {blue: {endpoints: [%q]}}\nstable: blue\n", origin.Address)
-	if err := node.API.Apply("shop", Document(document)); err != nil {
-		return run, err
-	}
-
-	// Half of the clients ask without rest, half pause: the one has a request
-	// under way when its listener or connection ends, the other may just begin one.
-	load := Load{Address: node.Clients, Users: 1000}
-	restless := load.Closed(o.Clients-o.Clients/2, 0)
-	pausing := load.Closed(o.Clients/2, 20*time.Millisecond)
-	time.Sleep(cmp.Or(o.Busy, time.Second))
+	defer b.end()
 	told := time.Now()
-	if err := node.Terminate(); err != nil {
+	if err := b.node.Terminate(); err != nil {
 		return run, err
 	}
-	code, err := node.Wait(30 * time.Second)
+	code, err := b.node.Wait(30 * time.Second)
 	run.Took = time.Since(told)
 	if err == nil && code != 0 {
-		err = fmt.Errorf("weir exits %d; it printed:\n%s", code, node.Tail(20))
+		err = fmt.Errorf("weir exits %d; it printed:\n%s", code, b.node.Tail(20))
 	}
-	run.Shots = append(restless.Wait(), pausing.Wait()...)
+	run.Shots = append(b.restless.Wait(), b.pausing.Wait()...)
 	run.Lost = run.Shots.Count(func(s Shot) bool { return s.Fate == Lost || s.Fate == Answered && s.Failed() })
 	run.After = run.Shots.After(told).Count(func(s Shot) bool { return s.Fate == Answered })
 	return run, err

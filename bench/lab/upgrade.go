@@ -31,38 +31,24 @@ func (r UpgradeRun) String() string {
 // Upgrade runs one node under clients that never rest, makes it hand over to its
 // binary, and in the end drains what took over.
 func (l *Lab) Upgrade(o DrainOptions) (run UpgradeRun, err error) {
-	origin, err := l.Origin("blue", 3*time.Millisecond)
+	b, err := l.busy("upgrade", o)
 	if err != nil {
 		return run, err
 	}
-	defer origin.Kill()
-	node, err := l.Node(NodeOptions{Name: "upgrade-" + origin.port(), Window: o.Window})
-	if err != nil {
-		return run, err
-	}
-	defer node.Kill()
-	defer node.API.Close()
-	document := fmt.Sprintf("kind: Service\nname: shop\nroutes: [{path: /}]\nversions: {blue: {endpoints: [%q]}}\nstable: blue\n", origin.Address)
-	if err := node.API.Apply("shop", Document(document)); err != nil {
-		return run, err
-	}
-	load := Load{Address: node.Clients, Users: 1000}
-	restless := load.Closed(o.Clients-o.Clients/2, 0)
-	pausing := load.Closed(o.Clients/2, 20*time.Millisecond)
-	time.Sleep(cmp.Or(o.Busy, time.Second))
+	defer b.end()
 
 	told := time.Now()
-	heir, handed, err := node.handOver()
+	heir, handed, err := b.node.handOver()
 	if err != nil {
-		restless.Stop()
-		pausing.Stop()
+		b.restless.Stop()
+		b.pausing.Stop()
 		return run, err
 	}
 	ended := time.Now()
 	run.Handed, run.Took = handed.Sub(told), ended.Sub(told)
 	time.Sleep(cmp.Or(o.Busy, time.Second))
 	err = heir.end()
-	run.Shots = append(restless.Wait(), pausing.Wait()...)
+	run.Shots = append(b.restless.Wait(), b.pausing.Wait()...)
 	answered := func(s Shot) bool { return s.Fate == Answered }
 	run.Lost = run.Shots.Count(func(s Shot) bool { return s.Fate == Lost || s.Fate == Answered && s.Failed() })
 	run.After = run.Shots.After(ended).Count(answered)
