@@ -56,19 +56,22 @@ type Options struct {
 // API answers the control API's requests.
 type API struct {
 	Options
+	mux      *http.ServeMux
+	handler  http.Handler // mux with what stands before it
 	huma     huma.API
 	openapi  []byte
 	attempts *attempts
+	sessions *sessions
+	pages    Pages
 }
 
 // New returns the handler of the control address. It starts nothing.
-func New(o Options) http.Handler {
-	a := &API{Options: o, attempts: newAttempts()}
+func New(o Options) *API {
+	a := &API{Options: o, mux: http.NewServeMux(), attempts: newAttempts(), sessions: newSessions()}
 	if a.Log == nil {
 		a.Log = zap.NewNop()
 	}
-	mux := http.NewServeMux()
-	a.huma = humago.New(mux, a.config())
+	a.huma = humago.New(a.mux, a.config())
 	a.huma.UseMiddleware(a.authorize)
 
 	a.registerServices()
@@ -84,12 +87,16 @@ func New(o Options) http.Handler {
 	a.registerProcess()
 
 	a.openapi = a.document()
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(a.openapi) // the client went away if this fails
 	})
-	return a.guard(withProblems(mux))
+	a.handler = a.guard(a.home(withProblems(a.mux)))
+	return a
 }
+
+// ServeHTTP answers a request to the control address.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
 
 func (a *API) config() huma.Config {
 	return huma.Config{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -60,44 +61,102 @@ func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 }
 
 // identify finds out who sent a request: by its token or, without one, by the
-// certificate that its connection was opened with.
+// session of its browser or the certificate of its connection.
 func (a *API) identify(r *http.Request, header http.Header) (identity, *Problem) {
 	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	bearer := strings.EqualFold(scheme, "Bearer") && secret != ""
-	certificate := !bearer && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
-	var who identity
-	var stale error
-	if bearer {
-		who, stale = a.Tokens.find(strings.TrimSpace(secret))
-	} else if certificate {
-		who, stale = a.Tokens.findCertificate(r.TLS.PeerCertificates[0])
+	if strings.EqualFold(scheme, "Bearer") && secret != "" {
+		who, stale := a.Tokens.find(strings.TrimSpace(secret))
+		a.warn(stale)
+		if who.role == Nobody {
+			return who, a.unknownToken(clientOf(r), header)
+		}
+		return who, nil
 	}
-	if stale != nil {
-		a.Log.Warn("tokens file is not in use", zap.Error(stale))
+	if who, p := a.resume(r); p != nil || who.role != Nobody {
+		return who, p
 	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return a.certified(r, header)
+	}
+	header.Set("WWW-Authenticate", `Bearer realm="weir"`)
+	return identity{}, problem(http.StatusUnauthorized, "give one with --token or WEIR_TOKEN, or send `Authorization: Bearer …`", "this needs a token")
+}
+
+// certified finds out whom the certificate of a connection names.
+func (a *API) certified(r *http.Request, header http.Header) (identity, *Problem) {
+	leaf, client := r.TLS.PeerCertificates[0], clientOf(r)
+	who, stale := a.Tokens.findCertificate(leaf)
+	a.warn(stale)
 	if who.role != Nobody {
 		return who, nil
 	}
+	if p := a.tooOften(client, header); p != nil {
+		return who, p
+	}
+	subject := leaf.Subject.String()
+	a.Log.Warn("unknown client certificate", zap.Stringer("client", client), zap.String("subject", subject))
 	header.Set("WWW-Authenticate", `Bearer realm="weir"`)
-	if !bearer && !certificate {
-		return who, problem(http.StatusUnauthorized, "give one with --token or WEIR_TOKEN, or send `Authorization: Bearer …`", "this needs a token")
+	return who, problem(http.StatusUnauthorized, "add one of its names to the tokens file, or send a token",
+		"the certificate of %q is in no entry of the tokens file", subject)
+}
+
+// resume finds out whose session a request belongs to. Nobody: it has none, or
+// one that is over.
+func (a *API) resume(r *http.Request) (identity, *Problem) {
+	id := sessionID(r)
+	if id == "" {
+		return identity{}, nil
 	}
-	client := clientOf(r)
-	if wait := a.attempts.failed(client, time.Now()); wait > 0 {
-		header.Del("WWW-Authenticate")
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		return who, problem(http.StatusTooManyRequests, "check --token or WEIR_TOKEN; a good one is taken at once",
-			"too many requests from here came with an unknown token")
+	proof, open := a.sessions.find(id, time.Now())
+	if !open {
+		return identity{}, nil
 	}
-	if certificate {
-		subject := r.TLS.PeerCertificates[0].Subject.String()
-		a.Log.Warn("unknown client certificate", zap.Stringer("client", client), zap.String("subject", subject))
-		return who, problem(http.StatusUnauthorized, "add one of its names to the tokens file, or send a token",
-			"the certificate of %q is in no entry of the tokens file", subject)
+	if !fromOwnPage(r) {
+		return identity{}, problem(http.StatusForbidden, "use a page of this address, or send a token",
+			"a session is taken from the pages of this address alone")
+	}
+	who, stale := a.Tokens.holder(proof)
+	a.warn(stale)
+	return who, nil
+}
+
+// warn logs that the tokens file as it is now is not in use, if it is not.
+func (a *API) warn(stale error) {
+	if stale != nil {
+		a.Log.Warn("tokens file is not in use", zap.Error(stale))
+	}
+}
+
+// allowed reports whether an answer that takes long may go on: a token that was
+// removed meanwhile, or a session that is over, ends it.
+func (a *API) allowed(r *http.Request) bool {
+	if a.Tokens == nil {
+		return true
+	}
+	who, p := a.identify(r, make(http.Header))
+	return p == nil && who.role >= Viewer
+}
+
+// unknownToken counts a token that nobody has, and says so.
+func (a *API) unknownToken(client netip.Addr, header http.Header) *Problem {
+	if p := a.tooOften(client, header); p != nil {
+		return p
 	}
 	a.Log.Warn("unknown token", zap.Stringer("client", client))
 	header.Set("WWW-Authenticate", `Bearer realm="weir", error="invalid_token"`)
-	return who, problem(http.StatusUnauthorized, "check --token or WEIR_TOKEN", "the token is unknown")
+	return problem(http.StatusUnauthorized, "check --token or WEIR_TOKEN", "the token is unknown")
+}
+
+// tooOften counts a failure of a client. Nil: it failed not yet too often.
+func (a *API) tooOften(client netip.Addr, header http.Header) *Problem {
+	wait := a.attempts.failed(client, time.Now())
+	if wait == 0 {
+		return nil
+	}
+	header.Del("WWW-Authenticate")
+	header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return problem(http.StatusTooManyRequests, "check --token or WEIR_TOKEN; a good one is taken at once",
+		"too many requests from here came with an unknown token")
 }
 
 // localActor is the actor of a request without a token: whom the client names,

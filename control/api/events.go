@@ -67,7 +67,7 @@ func (a *API) streamEvents(_ context.Context, in *eventFilter) (*huma.StreamResp
 		r, w := humago.Unwrap(ctx)
 		open, stop := untilClosed(r)
 		defer stop()
-		s := stream{w: w, control: http.NewResponseController(w)}
+		s := stream{w: w, control: http.NewResponseController(w), allowed: func() bool { return a.allowed(r) }}
 		events, cancel := a.Control.Subscribe(eventBuffer)
 		defer cancel()
 		// The reader left, or the process ends: nobody is left to be told.
@@ -79,6 +79,7 @@ func (a *API) streamEvents(_ context.Context, in *eventFilter) (*huma.StreamResp
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	allowed func() bool // asked with each heartbeat
 }
 
 func (s *stream) run(ctx context.Context, in *eventFilter, events <-chan control.Event) error {
@@ -103,6 +104,9 @@ func (s *stream) run(ctx context.Context, in *eventFilter, events <-chan control
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-beat.C:
+			if !s.allowed() {
+				return nil
+			}
 			err = s.write(": alive\n\n")
 		case e, open := <-events:
 			if !open {

@@ -106,7 +106,11 @@ func (t *Tokens) reload() error {
 // time, so that the time of an answer tells nothing. stale is, once for each
 // bad form of the file, why the entries before it are still in use.
 func (t *Tokens) find(secret string) (who identity, stale error) {
-	hash := sha256.Sum256([]byte(secret))
+	return t.holder(sha256.Sum256([]byte(secret)))
+}
+
+// holder is find by the hash of a secret.
+func (t *Tokens) holder(hash [sha256.Size]byte) (who identity, stale error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	stale = t.refresh()
