@@ -61,6 +61,8 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	m.value("weir_state_blind", boolean(v.Store.Blind))
 	m.family("weir_state_revision", "gauge", "revision of the state that this node has")
 	m.value("weir_state_revision", float64(v.Store.Revision))
+	m.family("weir_state_fenced_writes_total", "counter", "writes as the leader that etcd refused because the node had been relieved")
+	m.value("weir_state_fenced_writes_total", float64(c.opts.Store.Status().Fenced))
 	m.family("weir_state_age_seconds", "gauge", "time since the state was last proven fresh")
 	m.value("weir_state_age_seconds", c.opts.Store.Status().Age.Seconds())
 }

@@ -98,9 +98,9 @@ func (c *Controller) ensureKeys(now time.Time) {
 		return
 	}
 	c.creatingKeys, c.keysTried = true, now
-	keys := c.mirror.keys
+	value := c.mirror.rawKeys
 	c.work(func(ctx context.Context) func() {
-		err := c.createKeys(ctx, keys)
+		err := c.createKeys(ctx, value)
 		return func() {
 			c.creatingKeys = false
 			if err != nil {
@@ -110,18 +110,19 @@ func (c *Controller) ensureKeys(now time.Time) {
 	})
 }
 
-func (c *Controller) createKeys(ctx context.Context, keys *route.Keyring) error {
-	if keys == nil {
-		var err error
-		if keys, err = route.NewKeyring(rand.Reader); err != nil {
+// createKeys puts value back as it was, down to what this release cannot read
+// of it; nil makes new keys.
+func (c *Controller) createKeys(ctx context.Context, value []byte) error {
+	if value == nil {
+		keys, err := route.NewKeyring(rand.Reader)
+		if err != nil {
+			return err
+		}
+		if value, err = keys.Marshal(); err != nil {
 			return err
 		}
 	}
-	value, err := keys.Marshal()
-	if err != nil {
-		return err
-	}
-	_, err = c.opts.Store.Commit(ctx, store.Txn{
+	_, err := c.opts.Store.Commit(ctx, store.Txn{
 		If:   []store.Compare{store.Absent(store.CookieKey)},
 		Then: []store.Op{store.Put(store.CookieKey, value)},
 	})

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -31,6 +33,13 @@ func (s *Store) Commit(ctx context.Context, t Txn) (Result, error) {
 	if s.client == nil {
 		return Result{}, fmt.Errorf("cannot commit: %w", ErrReadOnly)
 	}
+	if err := s.writable(); err != nil {
+		return Result{}, fmt.Errorf("cannot commit: %w", err)
+	}
+	return s.commit(ctx, t)
+}
+
+func (s *Store) commit(ctx context.Context, t Txn) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitAttempts*s.opts.tuning.callTimeout)
 	defer cancel()
 	base, err := s.baseRevision(ctx)
@@ -41,6 +50,10 @@ func (s *Store) Commit(ctx context.Context, t Txn) (Result, error) {
 		res, err := s.send(ctx, t)
 		switch {
 		case err == nil && (res.Committed || !again):
+			if !res.Committed && t.fencedOff(res) {
+				s.fenced.Add(1)
+				s.log.Warn("write of a leader that was relieved refused by etcd", zap.Uint64("refused", s.fenced.Load()))
+			}
 			return res, nil
 		case err != nil && !ambiguous(err) && !again:
 			return Result{}, fmt.Errorf("cannot commit: %w", classify(err))
@@ -115,6 +128,16 @@ func (t Txn) breaksItself() bool {
 				(c.kind == compareMod || c.kind == compareCreate) && c.rev != 0 && gone:
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// fencedOff reports whether t needed the leadership of a node that had lost it.
+func (t Txn) fencedOff(res Result) bool {
+	for _, c := range t.If {
+		if c.key == LeaderKey && c.kind == compareCreate {
+			return !slices.ContainsFunc(res.Existing, func(kv KV) bool { return kv.Key == LeaderKey && kv.CreateRevision == c.rev })
 		}
 	}
 	return false

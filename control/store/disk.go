@@ -28,6 +28,7 @@ const (
 type diskCopy struct {
 	Prefix   string    `json:"prefix"`
 	Revision int64     `json:"revision"`
+	Cluster  uint64    `json:"cluster,omitempty"` // the etcd that it came from; 0: unknown
 	SavedAt  time.Time `json:"saved_at"`
 	KVs      []KV      `json:"kvs"`
 }
@@ -120,8 +121,8 @@ func (s *Store) flushCopy() error {
 			s.log.Error("disk copy of the lost state not kept", zap.Error(err))
 		}
 	}
-	kvs, revision := s.mirror.toCache()
-	err := writeCopy(d.copyPath, diskCopy{s.opts.Prefix, revision, time.Now().UTC(), kvs})
+	kvs, revision, cluster := s.mirror.toCache()
+	err := writeCopy(d.copyPath, diskCopy{s.opts.Prefix, revision, cluster, time.Now().UTC(), kvs})
 	if err != nil {
 		d.mu.Lock()
 		d.mu.stale = true
@@ -175,7 +176,7 @@ func (s *Store) serveCopy(ctx context.Context) {
 		s.log.Warn("serving the state from disk: etcd cannot be reached",
 			zap.String("file", s.opts.Cache), zap.Time("saved_at", c.SavedAt), zap.Int64("revision", c.Revision))
 		// Its only error is the end of ctx, which the caller sees too.
-		_ = s.deliver(ctx, Update{Full: true, Revision: c.Revision, Puts: c.KVs, Source: SourceDisk}, time.Now())
+		_ = s.deliver(ctx, Update{Full: true, Revision: c.Revision, Puts: c.KVs, Source: SourceDisk, cluster: c.Cluster}, time.Now())
 	case errors.Is(err, os.ErrNotExist):
 	case errors.Is(err, ErrDamaged):
 		aside, aerr := setAside(s.opts.Cache)

@@ -40,11 +40,15 @@ func dumped(key string) bool {
 	return slices.ContainsFunc(dumpOrder[:], func(p string) bool { return strings.HasPrefix(key, p) && len(key) > len(p) })
 }
 
-// Dump reads the whole state at one revision.
+// Dump reads the whole state at one revision. While etcd has lost it, it is the
+// one that this node serves.
 func (s *Store) Dump(ctx context.Context) (Dump, error) {
-	kvs, revision, err := s.List(ctx, "")
-	if err != nil {
-		return Dump{}, err
+	kvs, revision := s.mirror.all()
+	if !s.mirror.isStranger() {
+		var err error
+		if kvs, revision, err = s.List(ctx, ""); err != nil {
+			return Dump{}, err
+		}
 	}
 	d := Dump{Format: dumpFormat, At: time.Now().UTC(), From: s.opts.Prefix, Revision: revision}
 	for _, kv := range kvs {
@@ -111,6 +115,9 @@ func (s *Store) Occupied(ctx context.Context) (string, error) {
 // in the dump is deleted. It takes several transactions: a service comes, with
 // its state, after all that it refers to. Cut short it is to be run again; it
 // has the same effect as often as it is run.
+//
+// Into an etcd that lost the state the cookie's keys come last: they are what
+// nodes know it by, and none must follow half of it.
 func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error) {
 	present, _, err := s.List(ctx, "")
 	if err != nil {
@@ -121,7 +128,15 @@ func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error)
 		wanted[k.Key] = true
 	}
 	b := batch{store: s}
-	for _, prefix := range dumpOrder[:len(dumpOrder)-1] { // states come with their services
+	order := dumpOrder[:len(dumpOrder)-1] // states come with their services
+	lost := s.mirror.isStranger()
+	if lost {
+		order = append(slices.Clone(order[1:]), order[0])
+		if err := b.drop(ctx, present, wanted); err != nil {
+			return 0, err
+		}
+	}
+	for _, prefix := range order {
 		for _, k := range d.Keys {
 			if !strings.HasPrefix(k.Key, prefix) {
 				continue
@@ -137,15 +152,15 @@ func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error)
 			}
 		}
 	}
-	for _, kv := range present {
-		if dumped(kv.Key) && !wanted[kv.Key] {
-			if err := b.add(ctx, Delete(kv.Key)); err != nil {
-				return 0, err
-			}
+	if !lost {
+		if err := b.drop(ctx, present, wanted); err != nil {
+			return 0, err
 		}
 	}
-	err = b.flush(ctx)
-	return b.revision, err
+	if err := b.flush(ctx); err != nil {
+		return 0, err
+	}
+	return b.revision, s.awaitRecognition(ctx)
 }
 
 // batch gathers writes into transactions as large as etcd takes.
@@ -154,6 +169,18 @@ type batch struct {
 	ops      []Op
 	bytes    int
 	revision int64
+}
+
+// drop deletes what is present and not wanted.
+func (b *batch) drop(ctx context.Context, present []KV, wanted map[string]bool) error {
+	for _, kv := range present {
+		if dumped(kv.Key) && !wanted[kv.Key] {
+			if err := b.add(ctx, Delete(kv.Key)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // add puts ops into one transaction, together with others.
@@ -175,7 +202,7 @@ func (b *batch) flush(ctx context.Context) error {
 	if len(b.ops) == 0 {
 		return nil
 	}
-	res, err := b.store.Commit(ctx, Txn{Then: b.ops})
+	res, err := b.store.commit(ctx, Txn{Then: b.ops})
 	if err != nil {
 		return err
 	}

@@ -54,41 +54,6 @@ func TestExternal_KilledAndBack(t *testing.T) {
 	n.await("connected, fresh", func() bool { st := n.Status(); return st.Connected && st.Age < time.Second && st.Err == nil })
 }
 
-func TestExternal_WipedEtcdReplacesEverything(t *testing.T) {
-	t.Parallel()
-	e := startEtcd(t)
-	n := openNode(t, e.options("edge-1")).run()
-	n.Announce([]byte("boot 1"))
-	for range 20 {
-		n.put("services/old", "1")
-	}
-	if err := n.Cut("r1", "", []byte("errors")); err != nil {
-		t.Fatal(err)
-	}
-	n.awaitKey("cuts/r1/edge-1", "errors")
-	n.await("the copy", func() bool {
-		c, err := readCopy(n.opts.Cache, n.opts.Prefix)
-		return err == nil && len(c.KVs) == 2
-	})
-	before := n.last.Revision
-
-	e.kill()
-	e.wipe()
-	e.start()
-	n.await("the new state, with what this node owes it", func() bool {
-		return n.view["services/old"] == "" && n.view["cuts/r1/edge-1"] == "errors" && n.view["nodes/edge-1"] == "boot 1"
-	})
-	if n.last.Revision >= before {
-		t.Errorf("revision %d after the wipe, %d before: the test proves nothing", n.last.Revision, before)
-	}
-	n.put("services/new", "1")
-	n.awaitKey("services/new", "1")
-	n.await("the lost state is kept aside", func() bool {
-		c, err := readCopy(n.opts.Cache+".previous", n.opts.Prefix)
-		return err == nil && len(c.KVs) == 2
-	})
-}
-
 func TestExternal_RestartWithEtcdGoneServesTheCopy(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
@@ -230,8 +195,14 @@ func TestExternal_LeadershipPassesAndTheOldLeaderIsFencedOff(t *testing.T) {
 	if write(a, stale) {
 		t.Error("the old leader's write landed")
 	}
+	if n := a.Status().Fenced; n != 1 {
+		t.Errorf("%d refused writes were counted, want 1", n)
+	}
 	if !write(b, fence) {
 		t.Error("the new leader's write was refused")
+	}
+	if n := b.Status().Fenced; n != 0 {
+		t.Errorf("%d writes of the leader were counted as refused", n)
 	}
 	stopped.Store(false)
 

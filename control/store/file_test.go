@@ -65,7 +65,7 @@ func TestWriteFile_ReplacesOrLeavesTheOld(t *testing.T) {
 
 func FuzzCopy(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "copy")
-	c := diskCopy{"/weir/default", 7, time.Unix(1, 0).UTC(), []KV{{"services/shop", []byte("x"), 7, 3}}}
+	c := diskCopy{"/weir/default", 7, 7, time.Unix(1, 0).UTC(), []KV{{"services/shop", []byte("x"), 7, 3}}}
 	if err := writeCopy(path, c); err != nil {
 		f.Fatal(err)
 	}

@@ -49,6 +49,8 @@ type Update struct {
 	// Deletes are keys that are gone. Empty in a Full update.
 	Deletes []string
 	Source  Source
+
+	cluster uint64 // the etcd that a Full update came from; 0: not etcd
 }
 
 // Status is the store's connection to the state, as the metrics show it.
@@ -64,6 +66,9 @@ type Status struct {
 	Source Source
 	// ReadOnly is true if the embedded etcd would not open and the store serves the disk copy until the process ends.
 	ReadOnly bool
+	// Fenced counts the writes of this node as the leader that etcd refused,
+	// because it had been relieved by the time they came.
+	Fenced uint64
 	// Size and Quota are the bytes of etcd's database and its limit, as of the
 	// last minute; 0 while unknown. At the quota etcd refuses writes.
 	Size, Quota int64

@@ -11,6 +11,9 @@ import (
 
 // campaign takes the leader key if nobody has it, and learns who has it if that is in doubt.
 func (s *Store) campaign(ctx context.Context, lease clientv3.LeaseID) error {
+	if s.mirror.isStranger() {
+		return s.resign(ctx)
+	}
 	n := s.session
 	n.mu.Lock()
 	due := n.mu.campaigning && (n.mu.verify || n.mu.fence == 0 && !s.mirror.has(LeaderKey))
@@ -77,6 +80,6 @@ func (s *Store) setFence(fence int64) {
 	if was == fence {
 		return
 	}
-	s.log.Info("leadership changed", zap.Bool("leader", fence != 0), zap.Int64("fence", fence))
+	s.log.Debug("fence changed", zap.Int64("fence", fence)) // the Controller tells who leads
 	signal(n.changed)
 }

@@ -24,6 +24,10 @@ type mirror struct {
 
 	connected bool
 	err       error
+	// cluster is the etcd that the state came from; 0 before the first.
+	cluster uint64
+	// stranger is true while etcd holds another state than this one.
+	stranger bool
 	// size and quota are etcd's bytes.
 	size, quota int64
 	// fresh is when revision was last proven to be what etcd has.
@@ -49,6 +53,9 @@ func (m *mirror) apply(u Update, sent time.Time) {
 		delete(m.kvs, k)
 	}
 	m.source, m.revision = u.Source, u.Revision
+	if u.Full && u.cluster != 0 {
+		m.cluster = u.cluster
+	}
 	if u.Source == SourceDisk {
 		return
 	}
@@ -102,6 +109,31 @@ func (m *mirror) known() int64 {
 	return m.proven
 }
 
+// disown records whether etcd holds another state, and reports whether that is news.
+func (m *mirror) disown(stranger bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.stranger
+	m.stranger = stranger
+	return was != stranger
+}
+
+func (m *mirror) isStranger() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stranger
+}
+
+// all returns everything, sorted by key, and its revision.
+func (m *mirror) all() (kvs []KV, revision int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range slices.Sorted(maps.Keys(m.kvs)) {
+		kvs = append(kvs, m.kvs[k])
+	}
+	return kvs, m.revision
+}
+
 func (m *mirror) has(key string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,7 +142,7 @@ func (m *mirror) has(key string) bool {
 }
 
 // toCache returns what the disk copy holds: sorted, so that equal states are equal files.
-func (m *mirror) toCache() (kvs []KV, revision int64) {
+func (m *mirror) toCache() (kvs []KV, revision int64, cluster uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, k := range slices.Sorted(maps.Keys(m.kvs)) {
@@ -118,7 +150,7 @@ func (m *mirror) toCache() (kvs []KV, revision int64) {
 			kvs = append(kvs, m.kvs[k])
 		}
 	}
-	return kvs, m.revision
+	return kvs, m.revision, m.cluster
 }
 
 // relative turns etcd's keys into ours.

@@ -82,7 +82,7 @@ func (s *Store) Leader() (fence Compare, ok bool) {
 	n := s.session
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ok = n.mu.fence != 0 && time.Now().Before(n.mu.until)
+	ok = n.mu.fence != 0 && time.Now().Before(n.mu.until) && !s.mirror.isStranger()
 	return Created(LeaderKey, n.mu.fence), ok
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -32,6 +33,7 @@ type Store struct {
 	journal *journal
 	owed    *owed
 	disk    *disk
+	fenced  atomic.Uint64 // writes as a leader that etcd refused
 
 	closing sync.Once
 }
@@ -160,7 +162,7 @@ func (s *Store) Updates() <-chan Update { return s.updates }
 // Status is the state of the connection. It is cheap: one short lock.
 func (s *Store) Status() Status {
 	st := s.mirror.status(time.Now())
-	st.ReadOnly = s.client == nil
+	st.ReadOnly, st.Fenced = s.client == nil, s.fenced.Load()
 	if s.embedded != nil && st.Err == nil {
 		// A server that died of its disk answers nothing; this is its reason.
 		st.Err = s.embedded.failure()

@@ -16,7 +16,8 @@ import (
 var errRelist = errors.New("time to read everything again")
 
 // follow keeps the mirror and the consumer at what etcd has, until ctx ends.
-// Whatever goes wrong, the answer is the same: load everything again.
+// Whatever goes wrong, the answer is the same: load everything again. What is
+// loaded and is not this node's state is not taken in: see recognize.
 func (s *Store) follow(ctx context.Context) {
 	wait := pause{least: 50 * time.Millisecond, most: 2 * time.Second}
 	timeout := s.opts.tuning.firstLoad
@@ -97,10 +98,13 @@ func (s *Store) load(ctx context.Context, timeout time.Duration) (full Update, c
 	if err != nil {
 		return Update{}, 0, fmt.Errorf("cannot load the state: %w", err)
 	}
-	full = Update{Full: true, Revision: resp.Header.Revision, Puts: s.relative(resp.Kvs)}
+	full = Update{Full: true, Revision: resp.Header.Revision, Puts: s.relative(resp.Kvs), cluster: resp.Header.ClusterId}
+	if err := s.recognize(kinOf(full.cluster, full.Revision, full.Puts)); err != nil {
+		return Update{}, 0, err
+	}
 	was := s.mirror.status(sent)
 	if full.Revision < was.Revision {
-		s.log.Warn("etcd was wiped or restored: its revision went back",
+		s.log.Warn("etcd was restored from a backup: its revision went back",
 			zap.Int64("from", was.Revision), zap.Int64("to", full.Revision))
 		s.disk.keepPrevious()
 	}
