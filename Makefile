@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: bench-swap help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: bench-swap help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ check: need-go ## formatting, vet, linter, tidy modules
 	$(GO) vet ./... && $(GO) vet -tags e2e ./bench/...
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) -checks 'all,-ST1000,-ST1003,-ST1005' ./...
+	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh') .ci/run; else echo "no shellcheck: apt-get install shellcheck"; fi
 
 fuzz-short: need-go ## each fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -82,6 +83,9 @@ bench-drain: build ## SIGTERM under 64 busy clients, 20 runs
 
 bench-peers: build ## weir beside nginx, HAProxy, Caddy and two floors, about ten minutes
 	$(GO) run ./bench/peers -weir $(BIN) $(PEERS)
+
+e2e-examples: build ## what lies in configs/ for operators, really started and asked
+	WEIR_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags e2e -timeout 10m ./bench/examples/...
 
 bench-swap: build ## a person's decision to traffic: weights on three nodes, aborts with etcd and without
 	$(GO) run ./bench/swap -weir $(BIN)

@@ -62,6 +62,9 @@ func (l *Lab) Close(keep bool) error {
 	return os.RemoveAll(l.Dir)
 }
 
+// Weir is the binary under proof.
+func (l *Lab) Weir() string { return l.weir }
+
 // build compiles a package of this module once.
 func (l *Lab) build(pkg string) (string, error) {
 	l.mu.Lock()
@@ -70,7 +73,7 @@ func (l *Lab) build(pkg string) (string, error) {
 		return binary, nil
 	}
 	binary := filepath.Join(l.Dir, "bin", strings.ReplaceAll(pkg, "/", "-"))
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/weirproxy/weir/"+pkg).CombinedOutput()
+	out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/weirproxy/weir/"+pkg).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("cannot build %s: %w\n%s", pkg, err, out)
 	}

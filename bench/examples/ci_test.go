@@ -1,0 +1,389 @@
+//go:build e2e
+
+package examples
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/weirproxy/weir/bench/lab"
+)
+
+// world is a node whose control API wants a token, and two versions.
+type world struct {
+	t     *testing.T
+	node  *lab.Node
+	blue  *lab.Origin
+	green *lab.Origin
+}
+
+const token = "operator-0123456789abcdef"
+
+func newWorld(t *testing.T, name string) *world {
+	t.Helper()
+	w := &world{t: t, blue: origin(t, "blue"), green: origin(t, "green")}
+	var err error
+	w.node, err = labOf.Node(lab.NodeOptions{
+		Name: name + "-" + w.green.Name, Token: token, Tokens: "tokens:\n  - {name: pipeline, role: admin, token: " + token + "}\n",
+	})
+	check(t, err)
+	t.Cleanup(func() { w.node.Kill(); w.node.API.Close() })
+	return w
+}
+
+// release is one job of a pipeline in a folder of its own.
+type release struct {
+	*world
+	runner  runner
+	service string
+	dir     string
+	given   map[string]string // variables of the job, by the script's names
+	out     bytes.Buffer
+	cmd     *exec.Cmd
+}
+
+// runner turns what a job is given into a process, as the CI system does.
+type runner interface {
+	// step makes the process of a step: `run` or `cancelled`.
+	step(r *release, name string) *exec.Cmd
+
+	// stop is what the runner sends when a job is cancelled.
+	stop() syscall.Signal
+}
+
+// newRelease makes a service with the version blue, and a job that releases v2,
+// which is green, by a plan of one stage.
+func (w *world) newRelease(by runner, service, stage string) *release {
+	w.t.Helper()
+	r := &release{world: w, runner: by, service: service, dir: w.t.TempDir()}
+	check(w.t, w.node.API.Apply(service, lab.Document(fmt.Sprintf(
+		"kind: Service\nname: %s\nroutes: [{host: %s.example.com}]\nversions: {blue: {endpoints: [%q]}}\nstable: blue\n", service, service, w.blue.Address))))
+	plan := fmt.Sprintf("kind: Rollout\nservice: %s\nto: any\nstrategy: canary\nstages: [%s]\nrollback: {triggers: [{condition: error_rate > 1%%, duration: 10s}]}\n", service, stage)
+	check(w.t, os.WriteFile(filepath.Join(r.dir, "weir-rollout.yaml"), []byte(plan), 0o600))
+	r.given = map[string]string{
+		"WEIR_CONTROL": w.node.Control, "WEIR_TOKEN": token, "WEIR_BIN": labOf.Weir(),
+		"WEIR_VERSION": "v2", "WEIR_ENDPOINTS": w.green.Address + " ,", "WEIR_REVISION": "sha256:2",
+	}
+	return r
+}
+
+// begin starts a step, whose process dies with the test.
+func (r *release) begin(step string) {
+	r.t.Helper()
+	r.cmd = r.runner.step(r, step)
+	r.cmd.Dir = r.dir
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
+	r.cmd.WaitDelay = 5 * time.Second
+	check(r.t, r.cmd.Start())
+	timer := time.AfterFunc(2*patience, func() { _ = r.cmd.Process.Kill() })
+	r.t.Cleanup(func() { timer.Stop() })
+}
+
+// end waits for the step's end and fails the test unless it is as wanted.
+func (r *release) end(code int, says ...string) {
+	r.t.Helper()
+	_ = r.cmd.Wait() // ProcessState has all that matters
+	if got := r.cmd.ProcessState.ExitCode(); got != code {
+		r.t.Errorf("exit code %d, want %d; it printed:\n%s", got, code, &r.out)
+	}
+	holds(r.t, r.out.String(), says...)
+}
+
+func (r *release) run(code int, says ...string) {
+	r.t.Helper()
+	r.begin("run")
+	r.end(code, says...)
+}
+
+// file is what the job left behind under a name.
+func (r *release) file(name string) string {
+	r.t.Helper()
+	data, err := os.ReadFile(filepath.Join(r.dir, name))
+	check(r.t, err)
+	return string(data)
+}
+
+// id waits for the id of the rollout in force.
+func (r *release) id() (id string) {
+	r.t.Helper()
+	check(r.t, lab.Await("a rollout of "+r.service, patience, func() (bool, error) {
+		s, err := r.node.API.Service(r.service)
+		id = s.Rollout
+		return id != "", err
+	}))
+	return id
+}
+
+func (r *release) await(id, phase string) {
+	r.t.Helper()
+	_, err := r.node.API.AwaitPhase(id, phase, patience)
+	check(r.t, err)
+}
+
+// github runs the steps of the composite action as its runner does.
+type github struct {
+	Inputs  map[string]struct{ Default string }
+	Outputs map[string]struct{ Value string }
+	Runs    struct {
+		Steps []struct {
+			ID, If, Shell, Run string
+			Env                map[string]string
+		}
+	}
+}
+
+func newGitHub(t *testing.T) *github {
+	t.Helper()
+	g := &github{}
+	check(t, yaml.UnmarshalWithOptions([]byte(read(t, "ci/github/action.yml")), g))
+	for _, s := range g.Runs.Steps {
+		if strings.Contains(s.Run, "${{") {
+			t.Errorf("a step's text has an expression in it, which a stranger may have a say in:\n%s", s.Run)
+		}
+	}
+	return g
+}
+
+func (*github) stop() syscall.Signal { return syscall.SIGINT }
+
+func (g *github) step(r *release, name string) *exec.Cmd {
+	inputs := map[string]string{}
+	for input, is := range g.Inputs {
+		inputs[input] = is.Default
+	}
+	for variable, value := range r.given {
+		input := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "WEIR_")), "_", "-")
+		if _, ok := inputs[input]; !ok {
+			r.t.Fatalf("the action has no input %q", input)
+		}
+		inputs[input] = value
+	}
+	step := g.Runs.Steps[0]
+	if name == "cancelled" {
+		step = g.Runs.Steps[1]
+		if step.If != "${{ cancelled() }}" {
+			r.t.Errorf("the second step runs if %q", step.If)
+		}
+	}
+	text := filepath.Join(r.dir, "step-"+name)
+	check(r.t, os.WriteFile(text, []byte(step.Run), 0o600))
+	action, err := filepath.Abs(configsDir + "/ci/github")
+	check(r.t, err)
+	cmd := exec.Command(step.Shell, "-e", text)
+	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=true", "GITHUB_ACTION_PATH="+action, "RUNNER_TEMP="+r.dir,
+		"GITHUB_STEP_SUMMARY="+filepath.Join(r.dir, "summary.md"), "GITHUB_OUTPUT="+filepath.Join(r.dir, "output.env"),
+		"GITHUB_ACTOR=ana", "GITHUB_SERVER_URL=https://git.example.com", "GITHUB_REPOSITORY=shop/shop", "GITHUB_RUN_ID=17", "GITHUB_SHA=4f2a")
+	expression := regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+)( \|\| env\.[A-Z_]+)? \}\}$`)
+	for variable, value := range step.Env {
+		m := expression.FindStringSubmatch(value)
+		if m == nil {
+			r.t.Fatalf("%s: cannot work out %q", variable, value)
+		}
+		cmd.Env = append(cmd.Env, variable+"="+inputs[m[1]])
+	}
+	return cmd
+}
+
+// gitlab runs the snippet's lines as its runner does.
+type gitlab struct {
+	Variables   map[string]string
+	Script      []string
+	AfterScript []string `yaml:"after_script"`
+}
+
+func newGitLab(t *testing.T) *gitlab {
+	t.Helper()
+	var jobs map[string]*gitlab
+	check(t, yaml.Unmarshal([]byte(read(t, "ci/gitlab/weir.gitlab-ci.yml")), &jobs))
+	job := jobs[".weir-release"]
+	if job == nil {
+		t.Fatal("there is no job .weir-release")
+	}
+	script, err := filepath.Abs(configsDir + "/ci/release.sh")
+	check(t, err)
+	job.Variables["WEIR_SCRIPT"] = script
+	job.Variables["WEIR_SUMMARY"], job.Variables["WEIR_OUTPUT"] = "summary.md", "output.env"
+	return job
+}
+
+func (*gitlab) stop() syscall.Signal { return syscall.SIGTERM }
+
+func (g *gitlab) step(r *release, name string) *exec.Cmd {
+	lines, status := g.Script, "running"
+	if name == "cancelled" {
+		lines, status = g.AfterScript, "canceled"
+	}
+	// The runner's shell does not hand a signal on; its process group has it.
+	cmd := exec.Command("sh", "-e", "-c", "exec "+strings.TrimPrefix(strings.Join(lines, "\n"), "exec "))
+	if name == "cancelled" {
+		cmd = exec.Command("sh", "-e", "-c", strings.Join(lines, "\n"))
+	}
+	cmd.Env = append(os.Environ(), "GITLAB_CI=true", "CI_JOB_STATUS="+status, "GITLAB_USER_LOGIN=ana",
+		"CI_JOB_URL=https://git.example.com/shop/shop/-/jobs/17", "CI_PROJECT_URL=https://git.example.com/shop/shop", "CI_COMMIT_SHA=4f2a")
+	for variable, value := range g.Variables {
+		cmd.Env = append(cmd.Env, variable+"="+value)
+	}
+	for variable, value := range r.given {
+		cmd.Env = append(cmd.Env, variable+"="+value)
+	}
+	return cmd
+}
+
+func TestPipeline_EndsAsItsRolloutDoes(t *testing.T) {
+	w := newWorld(t, "pipeline")
+	f := func(name string, by runner, via, run string) {
+		t.Helper()
+		good := w.newRelease(by, name+"-good", "{weight: 100%, duration: 1s}")
+		good.run(0, "started "+name+"-good-", "succeeded")
+		holds(t, good.file("summary.md"), "### Rollout `"+name+"-good-", "`: succeeded", "    ")
+		holds(t, good.file("output.env"), "weir_rollout_id="+name+"-good-", "weir_rollout_phase=succeeded\n")
+		answer, err := w.node.API.Call("GET", "/v1/rollouts?service="+name+"-good", nil)
+		check(t, err)
+		var of []struct{ Meta map[string]string }
+		check(t, answer.Into(&of))
+		if len(of) != 1 || of[0].Meta["by"] != "ana" || of[0].Meta["via"] != via || of[0].Meta["run"] != run || !strings.HasSuffix(of[0].Meta["commit"], "/commit/4f2a") {
+			t.Errorf("the rollouts say %+v", of)
+		}
+
+		bad := w.newRelease(by, name+"-bad", "{weight: 50%, duration: 5m}")
+		_, err = w.green.Fail("errors=1")
+		check(t, err)
+		traffic := lab.Load{Address: w.node.Clients, Host: name + "-bad.example.com", Users: 5000}.Open(100)
+		bad.run(1, "rolled_back", "error_rate > 1% is broken", "LIMIT")
+		traffic.Stop()
+		_, err = w.green.Fail("")
+		check(t, err)
+		holds(t, bad.file("summary.md"), "`: rolled_back", "    weir put all traffic of "+name+"-bad back on blue", "error_rate > 1%")
+		holds(t, bad.file("output.env"), "weir_rollout_phase=rolled_back\n")
+	}
+	f("github", newGitHub(t), "GitHub Actions", "https://git.example.com/shop/shop/actions/runs/17")
+	f("gitlab", newGitLab(t), "GitLab CI", "https://git.example.com/shop/shop/-/jobs/17")
+}
+
+func TestPipeline_SaysWhatStoodInItsWay(t *testing.T) {
+	w := newWorld(t, "refused")
+	nobody, err := labOf.Address()
+	check(t, err)
+	f := func(name string, by runner) {
+		t.Helper()
+		with := func(what string, code int, says string, given ...string) {
+			t.Helper()
+			r := w.newRelease(by, name+"-"+what, "{weight: 100%, duration: 1s}")
+			for i := 0; i < len(given); i += 2 {
+				r.given[given[i]] = given[i+1]
+			}
+			r.run(code, says)
+			if s, err := w.node.API.Service(r.service); err != nil || s.Rollout != "" || s.Weights["blue"] != "100%" {
+				t.Errorf("%s: the service is %+v, %v", what, s, err)
+			}
+			left, err := filepath.Glob(filepath.Join(r.dir, "pwned*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("%s: a value was run: %v %v", what, left, err)
+			}
+			if code != 2 || strings.Contains(says, "--endpoint") {
+				holds(t, r.file("summary.md"), "### No rollout was started", "    ")
+			}
+		}
+		with("unreachable", 3, "cannot reach the control API at http://"+nobody, "WEIR_CONTROL", "http://"+nobody)
+		with("token", 1, "token", "WEIR_TOKEN", "operator-fedcba9876543210")
+		with("plan", 1, "none.yaml", "WEIR_PLAN", "none.yaml")
+		with("revision", 2, "--endpoint", "WEIR_ENDPOINTS", "")
+		with("binary", 2, "there is no program", "WEIR_BIN", "/nowhere/weir")
+		with("verb", 2, "write leave or abort", "WEIR_ON_CANCEL", "about")
+		with("injected", 1, "name", "WEIR_VERSION", "v2$(touch pwned-1)`touch pwned-2`\"; touch pwned-3; ' --wait")
+		with("endpoints", 1, "endpoint", "WEIR_ENDPOINTS", "* $(touch pwned-4) 'a;touch pwned-5'")
+	}
+	f("github", newGitHub(t))
+	f("gitlab", newGitLab(t))
+}
+
+func TestPipeline_CancelledGivesTheTrafficBackIfAsked(t *testing.T) {
+	w := newWorld(t, "cancelled")
+	f := func(name string, by runner) {
+		t.Helper()
+		begin := func(what, on string) (r *release, id string) {
+			t.Helper()
+			r = w.newRelease(by, name+"-"+what, "{weight: 50%, duration: 10m}")
+			r.given["WEIR_ON_CANCEL"] = on
+			r.begin("run")
+			id = r.id()
+			r.await(id, "progressing")
+			return r, id
+		}
+		abort, id := begin("abort", "abort")
+		check(t, abort.cmd.Process.Signal(by.stop()))
+		abort.end(130, id+" was aborted")
+		abort.await(id, "aborted")
+		abort.begin("cancelled") // has nothing left to do
+		abort.end(0)
+
+		leave, id := begin("leave", "leave")
+		check(t, leave.cmd.Process.Signal(by.stop()))
+		leave.end(130, id+" goes on by itself")
+		leave.await(id, "progressing")
+
+		killed, id := begin("killed", "abort")
+		check(t, lab.Await("the rollout's id kept", patience, func() (bool, error) {
+			return strings.Contains(killed.out.String(), "started "+id), nil
+		}))
+		check(t, killed.cmd.Process.Kill())
+		_ = killed.cmd.Wait()
+		killed.begin("cancelled")
+		killed.end(0, id+" was aborted")
+		killed.await(id, "aborted")
+	}
+	f("github", newGitHub(t))
+	f("gitlab", newGitLab(t))
+}
+
+// commands are the lines of a log that GitHub's runner takes for commands.
+func commands(log string) (out []string) {
+	word := ""
+	for line := range strings.Lines(log) {
+		line = strings.TrimSpace(line)
+		switch rest, stop := strings.CutPrefix(line, "::stop-commands::"); {
+		case !strings.HasPrefix(line, "::"):
+		case word != "":
+			if line == "::"+word+"::" {
+				word = ""
+			}
+		case stop:
+			word = rest
+		default:
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func TestPipeline_WhatARolloutSaysIsNoCommandOfTheRunner(t *testing.T) {
+	w := newWorld(t, "commands")
+	r := w.newRelease(newGitHub(t), "shop", "{weight: 50%, duration: 10m}")
+	r.begin("run")
+	id := r.id()
+	r.await(id, "progressing")
+	answer, err := w.node.API.Call("POST", "/v1/rollouts/"+id+"/abort", map[string]string{"reason": "no\n::add-mask::x\n::error::y"})
+	check(t, err)
+	if answer.Status >= 300 {
+		t.Fatalf("%d %s", answer.Status, answer.Body)
+	}
+	r.end(1, "aborted")
+	if got := commands(r.out.String()); len(got) != 1 || !strings.HasPrefix(got[0], "::error title=weir::"+id+": aborted: ") {
+		t.Errorf("the runner was told %q by\n%s", got, &r.out)
+	}
+	for line := range strings.Lines(r.file("summary.md")) {
+		if strings.HasPrefix(line, "::") {
+			t.Errorf("the summary has the line %q", line)
+		}
+	}
+}
