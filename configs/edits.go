@@ -15,13 +15,13 @@ import (
 // Fields that frame a message, concern one connection or name the target cannot
 // be changed, nor those that weir writes itself.
 type HeaderEdits struct {
-	// Set puts a field in place of all of its name, or adds it.
+	// Set puts a field in place of all of its name, or adds it. Empty: none.
 	Set map[string]string `json:"set,omitempty" yaml:"set,omitempty"`
 
-	// Add puts a field beside those of its name.
+	// Add puts a field beside those of its name. Empty: none.
 	Add map[string]string `json:"add,omitempty" yaml:"add,omitempty"`
 
-	// Remove takes all fields of a name out.
+	// Remove takes all fields of a name out. Empty: none.
 	Remove []string `json:"remove,omitempty" yaml:"remove,omitempty"`
 }
 

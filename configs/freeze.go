@@ -9,6 +9,7 @@ import (
 // Freeze is a window in which no stage begins and nothing is promoted. What puts
 // traffic back never waits for one. It has a schedule, or an end: `until`.
 type Freeze struct {
+	// Name identifies the freeze: lower-case letters, digits and dashes, at most 63.
 	Name string `json:"name" yaml:"name"`
 
 	// Services that are frozen. Empty: all.

@@ -46,7 +46,8 @@ type Hook struct {
 
 	// At is `start`, `stage`, `increase`, `promotion`, `end`, `rollback` or
 	// `any`. Of a stage's own hook: `start` (before it begins), `end` (before it
-	// is left) or `any` (while it lasts). Empty: `end` there, needed elsewhere.
+	// is left) or `any` (while it lasts). Empty: the end of a stage's own,
+	// needed elsewhere.
 	At string `json:"at,omitempty" yaml:"at,omitempty"`
 
 	// Mode is `gate` (default), `check` or `notify`.

@@ -21,8 +21,8 @@ type Limits struct {
 	// beyond are closed at once. 0: 50000 (Envoy's global limit).
 	Connections int `json:"connections,omitempty" yaml:"connections,omitempty"`
 
-	// PerClient is the same for one client: an IPv4 address or an IPv6 network
-	// of 64 bits. Trusted proxies are not limited. 0: a quarter of Connections;
+	// PerClient is the largest number of open connections of one client: an IPv4 address or an IPv6 network
+	// of 64 bits. Trusted proxies are not limited. 0: a quarter of connections;
 	// -1: no limit.
 	PerClient int `json:"per_client,omitempty" yaml:"per_client,omitempty"`
 

@@ -7,9 +7,9 @@ import (
 // Match is one way in which a request may belong to chosen users: by the value of
 // a header, cookie or query parameter, one of the three.
 type Match struct {
-	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header
-	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie
-	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter
+	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header; empty: none is looked at
+	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie; empty: none is looked at
+	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter; empty: none is looked at
 
 	// Values are those that count, exactly. Empty: any value but the empty one.
 	Values []string `json:"values,omitempty" yaml:"values,omitempty"`

@@ -22,7 +22,7 @@ type Node struct {
 	State State `json:"state,omitzero" yaml:"state,omitempty"`
 
 	// Apply lists documents, relative to the node file, that are created at
-	// start when they are absent. They never change what exists.
+	// start when they are absent. They never change what exists. Empty: none.
 	Apply []string `json:"apply,omitempty" yaml:"apply,omitempty"`
 
 	// Secrets is the folder below which the files lie that notifiers and hooks
@@ -56,16 +56,21 @@ type Node struct {
 
 // Listen is one address that clients connect to.
 type Listen struct {
-	Address string     `json:"address" yaml:"address"`             // host:port
-	TLS     *ListenTLS `json:"tls,omitempty" yaml:"tls,omitempty"` // nil: plaintext
+	// Address is host:port; host 0.0.0.0 or [::] is every address of the machine.
+	Address string `json:"address" yaml:"address"`
+
+	// TLS makes the listener speak TLS alone. Nil: plaintext.
+	TLS *ListenTLS `json:"tls,omitempty" yaml:"tls,omitempty"`
 
 	// ProxyProtocol says that connections from TrustedProxies begin with a
 	// header of the PROXY protocol, version 1 or 2, which names the client. One
-	// without it is closed. Nobody else's header is believed.
+	// without it is closed. Nobody else's header is believed. False: no header is
+	// looked for.
 	ProxyProtocol bool `json:"proxy_protocol,omitempty" yaml:"proxy_protocol,omitempty"`
 
 	// H2C takes HTTP/2 without TLS from clients that begin with its preface
-	// (RFC 9113 section 3.3), beside HTTP/1.1. With TLS clients choose by ALPN.
+	// (RFC 9113 section 3.3), beside HTTP/1.1. With TLS clients choose by ALPN. False: HTTP/1.1
+	// alone.
 	H2C bool `json:"h2c,omitempty" yaml:"h2c,omitempty"`
 }
 
@@ -84,14 +89,17 @@ type ListenTLS struct {
 // Certificate names two PEM files, relative to the node file.
 type Certificate struct {
 	Cert string `json:"cert" yaml:"cert"` // the chain, the server's own first
-	Key  string `json:"key" yaml:"key"`
+	Key  string `json:"key" yaml:"key"`   // the private key of the first in the chain
 }
 
 // Control configures the control API.
 type Control struct {
-	Address string `json:"address,omitempty" yaml:"address,omitempty"` // default 127.0.0.1:9797
+	// Address is host:port. Other hosts than loopback need tokens. Default:
+	// 127.0.0.1:9797.
+	Address string `json:"address,omitempty" yaml:"address,omitempty"`
 
-	// Tokens is a file of tokens, relative to the node file. Without it the
+	// Tokens is a file of tokens, relative to the node file, which `weir token
+	// new` makes lines for; it is read again when it changes. Empty: none, and the
 	// address must be loopback.
 	Tokens string `json:"tokens,omitempty" yaml:"tokens,omitempty"`
 
@@ -103,7 +111,7 @@ type Control struct {
 // ControlTLS names the PEM files of the control API, relative to the node file.
 type ControlTLS struct {
 	Cert string `json:"cert" yaml:"cert"` // the chain, the server's own first
-	Key  string `json:"key" yaml:"key"`
+	Key  string `json:"key" yaml:"key"`   // the private key of the first in the chain
 
 	// ClientCA is a file of authorities. A client may then show a certificate
 	// that one of them signed in place of a token; the tokens file says with
@@ -113,6 +121,7 @@ type ControlTLS struct {
 
 // Status is a listener without tokens for load balancers and Prometheus.
 type Status struct {
+	// Address is host:port. Whoever can connect reads the metrics.
 	Address string `json:"address" yaml:"address"`
 }
 
@@ -149,7 +158,7 @@ type Etcd struct {
 type EtcdTLS struct {
 	CA   string `json:"ca,omitempty" yaml:"ca,omitempty"`     // authorities of etcd's certificates; empty: the system's
 	Cert string `json:"cert,omitempty" yaml:"cert,omitempty"` // what etcd is shown; empty: nothing
-	Key  string `json:"key,omitempty" yaml:"key,omitempty"`
+	Key  string `json:"key,omitempty" yaml:"key,omitempty"`   // private key of Cert; empty: nothing is shown
 }
 
 // Fleet bounds what a node that is slow or cut off may hold up or miss.
@@ -183,7 +192,7 @@ type RequestID struct {
 	// kept, anybody else's is replaced. Default X-Request-Id.
 	Header string `json:"header,omitempty" yaml:"header,omitempty"`
 
-	// Return puts the id into answers too.
+	// Return puts the id into answers too. False: clients do not see it.
 	Return bool `json:"return,omitempty" yaml:"return,omitempty"`
 }
 
@@ -220,7 +229,7 @@ type Log struct {
 	AccessFile string `json:"access_file,omitempty" yaml:"access_file,omitempty"`
 
 	// AccessQuery puts queries into the access log too. They often hold what
-	// nobody should read.
+	// nobody should read. False: paths alone.
 	AccessQuery bool `json:"access_query,omitempty" yaml:"access_query,omitempty"`
 }
 

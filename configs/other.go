@@ -5,7 +5,9 @@ package configs
 // printable text each, below the `secrets` folder of every node; they are read
 // anew for each message and never shown.
 type Notifier struct {
-	Name      string           `json:"name" yaml:"name"`
+	// Name identifies the notifier: lower-case letters, digits and dashes, at most 63.
+	Name string `json:"name" yaml:"name"`
+
 	Slack     *SlackTarget     `json:"slack,omitempty" yaml:"slack,omitempty"`
 	Email     *EmailTarget     `json:"email,omitempty" yaml:"email,omitempty"`
 	PagerDuty *PagerDutyTarget `json:"pagerduty,omitempty" yaml:"pagerduty,omitempty"`
@@ -47,17 +49,19 @@ type SlackTarget struct {
 // EmailTarget is an SMTP server and who gets mail from it.
 type EmailTarget struct {
 	SMTP string   `json:"smtp" yaml:"smtp"` // host:port
-	From string   `json:"from" yaml:"from"`
-	To   []string `json:"to" yaml:"to"` // each gets a mail of their own
+	From string   `json:"from" yaml:"from"` // address of the sender
+	To   []string `json:"to" yaml:"to"`     // each gets a mail of their own
 
 	// TLS is `auto` (default: STARTTLS if the server offers it), `starttls`
 	// (nothing is sent without it), `implicit` (TLS from the first byte, as on
 	// port 465) or `off`.
 	TLS string `json:"tls,omitempty" yaml:"tls,omitempty"`
 
-	// Username and PasswordFile log in. Empty: no login. A password is never sent
-	// in clear without TLS.
-	Username     string `json:"username,omitempty" yaml:"username,omitempty"`
+	// Username logs in with the password of PasswordFile. Empty: no login.
+	Username string `json:"username,omitempty" yaml:"username,omitempty"`
+
+	// PasswordFile holds the password, below the `secrets` folder of every node.
+	// It is never sent in clear without TLS. Empty: no login.
 	PasswordFile string `json:"password_file,omitempty" yaml:"password_file,omitempty"`
 }
 

@@ -14,14 +14,15 @@ import (
 // File and Body.
 type ErrorPage struct {
 	// File holds the body, relative to the document. A node reads it when it
-	// starts, `weir apply` when it applies a service.
+	// starts, `weir apply` when it applies a service. Empty: none, there is
+	// a body.
 	File string `json:"file,omitempty" yaml:"file,omitempty"`
 
-	// Body is the body itself.
+	// Body is the body itself. Empty: none, there is a file.
 	Body string `json:"body,omitempty" yaml:"body,omitempty"`
 
-	// ContentType is what the body is. Default: by the ending of File, and
-	// text/html; charset=utf-8 without one.
+	// ContentType is what the body is. Default: by the ending of the file,
+	// and HTML in UTF-8 without one.
 	ContentType string `json:"content_type,omitempty" yaml:"content_type,omitempty"`
 }
 

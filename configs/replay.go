@@ -45,7 +45,7 @@ type Fallback struct {
 	// Status lists the answers, 400 to 599, that make weir ask. Empty: 404.
 	Status []int `json:"status,omitempty" yaml:"status,omitempty"`
 
-	// Methods are GET, HEAD and OPTIONS at most. Empty: GET and HEAD.
+	// Methods are GET, HEAD and OPTIONS at most. Empty: GET, HEAD.
 	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
 }
 

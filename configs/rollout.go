@@ -17,10 +17,12 @@ const (
 // Rollout is one attempt to make a candidate the stable version, and the plan
 // that it follows.
 type Rollout struct {
-	// Service names the service, To the candidate. The version that is stable
-	// when the rollout starts is where users go back to.
+	// Service is the name of the service.
 	Service string `json:"service" yaml:"service"`
-	To      string `json:"to" yaml:"to"`
+
+	// To names the candidate. The version that is stable when the rollout starts
+	// is where users go back to.
+	To string `json:"to" yaml:"to"`
 
 	// Strategy is `canary`, `blue-green`, `rolling` or `all-at-once`.
 	Strategy string `json:"strategy" yaml:"strategy"`
@@ -30,7 +32,8 @@ type Rollout struct {
 	// once or more, decode into the same flat stages.
 	Stages []Stage `json:"stages,omitempty" yaml:"stages,omitempty"`
 
-	// Checks of a rolling rollout: they hold in every batch.
+	// Checks of a rolling rollout: they hold in every batch. Empty: the triggers
+	// alone judge.
 	Checks []analysis.Condition `json:"checks,omitempty" yaml:"checks,omitempty"`
 
 	// Rollback declares the triggers. None, and no check: the default guard.
@@ -40,8 +43,8 @@ type Rollout struct {
 	Metrics []Metric `json:"metrics,omitempty" yaml:"metrics,omitempty"`
 
 	// Bake is how long the candidate is watched at its last weight after the
-	// last stage, before it becomes stable. 0: no bake; with blue-green and
-	// all-at-once, which watch the candidate in no other way, the default, 10m.
+	// last stage, before it becomes stable. 0: the default, none, or 10m with
+	// blue-green and all-at-once, which watch the candidate in no other way.
 	Bake Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
 
 	// OnInconclusive says what follows a stage whose checks could not be decided
@@ -99,7 +102,8 @@ type Rollout struct {
 	// Hooks are HTTP services that are asked or told; each name once, at most 16.
 	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
 
-	// Meta is shown with the rollout: `by`, `via`, links.
+	// Meta is shown with the rollout: `by`, `via`, links. At most 32 entries, 16 KiB
+	// in all. Empty: nothing.
 	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`
 
 	// Preview leads requests that name it to the candidate, from the start of a
@@ -159,6 +163,7 @@ type Stage struct {
 	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`
 
 	// Checks must hold for the stage to pass, and hold on to the rollout's end.
+	// Empty: the stage passes by time, unless a trigger breaks.
 	Checks []analysis.Condition `json:"checks,omitempty" yaml:"checks,omitempty"`
 
 	// OnFail says what a failed check does: `rollback` (default) or `pause`.
@@ -166,16 +171,20 @@ type Stage struct {
 
 	// Early lets the stage end before Duration once every check in force is
 	// proven to hold, with a risk of 5 % a check that a broken limit passes. It
-	// needs a check.
+	// needs a check. False: it lasts for duration.
 	Early bool `json:"early,omitempty" yaml:"early,omitempty"`
 
 	// MinSoak is the least that a stage with Early lasts; the service's timeout is
 	// waited for in any case. 0: the default, 30s.
 	MinSoak Duration `json:"min_soak,omitempty" yaml:"min_soak,omitempty"`
 
-	// MaxHold and OnInconclusive are those of this stage. Empty: the rollout's.
-	MaxHold        Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
-	OnInconclusive string   `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
+	// MaxHold is the longest that this stage lasts when it waits for evidence. 0:
+	// the rollout's max_hold.
+	MaxHold Duration `json:"max_hold,omitempty" yaml:"max_hold,omitempty"`
+
+	// OnInconclusive says what follows when this stage could not be decided.
+	// Empty: the rollout's on_inconclusive.
+	OnInconclusive string `json:"on_inconclusive,omitempty" yaml:"on_inconclusive,omitempty"`
 
 	// Approval is `manual` if people must agree before this stage begins. Empty:
 	// nobody is asked.
@@ -205,6 +214,10 @@ type Rollback struct {
 
 // Trigger is a limit whose break at any time acts.
 type Trigger struct {
+	// Condition is what must not be: `error_rate > 1%`, `client_error_rate > 5%`,
+	// `latency_p99 > 200ms`, any of the three `> 1.5x baseline`, `memory > 1GiB`,
+	// `cpu > 90%`, a metric of Metrics, `health_check == failing` or
+	// `smoke_test == failing`.
 	Condition analysis.Condition `json:"condition" yaml:"condition"`
 
 	// Duration is the patience with a marginal break. A blatant one acts as
@@ -216,7 +229,7 @@ type Trigger struct {
 	Count int `json:"count,omitempty" yaml:"count,omitempty"`
 
 	// Action is `rollback`, `pause` or `notify` (observe only). Default: what
-	// Rollback.Action says.
+	// rollback.action says, and `rollback` in a guard.
 	Action string `json:"action,omitempty" yaml:"action,omitempty"`
 
 	// Confidence says when a marginal break acts: `proven` (default), when the
@@ -230,9 +243,9 @@ type Trigger struct {
 // RolloutVersion is a version that a rollout brings along. It belongs to the
 // API and survives later applies of the service's document.
 type RolloutVersion struct {
-	Name      string   `json:"name" yaml:"name"`
-	Endpoints []string `json:"endpoints" yaml:"endpoints"`
-	Revision  string   `json:"revision,omitempty" yaml:"revision,omitempty"`
+	Name      string   `json:"name" yaml:"name"`                             // that of the candidate: To
+	Endpoints []string `json:"endpoints" yaml:"endpoints"`                   // its addresses, host:port; at least one
+	Revision  string   `json:"revision,omitempty" yaml:"revision,omitempty"` // tells builds of one name apart; empty: none
 }
 
 // Preview says which requests try the candidate before users do: those with all
@@ -258,7 +271,7 @@ type Smoke struct {
 
 // SmokeExpect is what an answer must be. All that is set must hold.
 type SmokeExpect struct {
-	Status   int      `json:"status,omitempty" yaml:"status,omitempty"`     // 0: any 2xx
+	Status   int      `json:"status,omitempty" yaml:"status,omitempty"`     // status of the answer; 0: any 2xx
 	Within   Duration `json:"within,omitempty" yaml:"within,omitempty"`     // until the whole answer; 0: the service's timeout
 	Contains string   `json:"contains,omitempty" yaml:"contains,omitempty"` // in the body; empty: anything
 }

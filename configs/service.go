@@ -65,6 +65,7 @@ type Service struct {
 	MaxBody int64 `json:"max_body,omitempty" yaml:"max_body,omitempty"`
 
 	// ErrorStatus lists statuses below 500 that count as errors. Every 5xx does.
+	// Empty: no others.
 	ErrorStatus []int `json:"error_status,omitempty" yaml:"error_status,omitempty"`
 
 	// Host is the Host that endpoints see: `client` (default, what the client
@@ -119,10 +120,10 @@ type Route struct {
 	// Methods limits the route. Empty: any method.
 	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
 
-	// Headers must be present with exactly these values.
+	// Headers must be present with exactly these values. Empty: none is looked at.
 	Headers map[string]string `json:"headers,omitempty" yaml:"headers,omitempty"`
 
-	// StripPrefix is cut from the path before it goes upstream.
+	// StripPrefix is cut from the path before it goes upstream. Empty: nothing.
 	StripPrefix string `json:"strip_prefix,omitempty" yaml:"strip_prefix,omitempty"`
 
 	// Redirect sends requests that came without TLS to the same place with it:
@@ -147,7 +148,8 @@ type Version struct {
 	Endpoints []string `json:"endpoints" yaml:"endpoints"`
 
 	// Revision is opaque (an image digest, say) and tells builds apart when a
-	// name is used again.
+	// name is used again: another one on a candidate starts its rollout anew.
+	// Empty: builds of a name are taken for the same.
 	Revision string `json:"revision,omitempty" yaml:"revision,omitempty"`
 }
 
@@ -164,9 +166,14 @@ type Sticky struct {
 	// that pin and share a host need cookies of different names.
 	Mode string `json:"mode,omitempty" yaml:"mode,omitempty"`
 
-	Cookie *StickyCookie `json:"cookie,omitempty" yaml:"cookie,omitempty"` // with `by: cookie`
-	Header string        `json:"header,omitempty" yaml:"header,omitempty"` // with `by: header`
-	Query  string        `json:"query,omitempty" yaml:"query,omitempty"`   // with `by: query`
+	// Cookie is for `by: cookie`. Nil: the defaults of its fields.
+	Cookie *StickyCookie `json:"cookie,omitempty" yaml:"cookie,omitempty"`
+
+	// Header is the name of a request header, which `by: header` needs. Empty: none.
+	Header string `json:"header,omitempty" yaml:"header,omitempty"`
+
+	// Query is the name of a query parameter, which `by: query` needs. Empty: none.
+	Query string `json:"query,omitempty" yaml:"query,omitempty"`
 }
 
 // SameKey reports whether two services tell clients apart by the same key and
@@ -204,10 +211,12 @@ type EndpointTLS struct {
 	// asked for (SNI). Empty: the name or address that stands in endpoints.
 	ServerName string `json:"server_name,omitempty" yaml:"server_name,omitempty"`
 
-	// Cert and Key are what endpoints are shown that ask for a certificate.
+	// Cert is the chain that endpoints are shown that ask for a certificate.
 	// Empty: none.
 	Cert string `json:"cert,omitempty" yaml:"cert,omitempty"`
-	Key  string `json:"key,omitempty" yaml:"key,omitempty"`
+
+	// Key is the private key of Cert. Empty: no certificate is shown.
+	Key string `json:"key,omitempty" yaml:"key,omitempty"`
 
 	// Insecure takes any certificate: whoever is on the way can read and change
 	// everything. Default: false.
@@ -216,7 +225,9 @@ type EndpointTLS struct {
 
 // Health configures active probes of every endpoint.
 type Health struct {
-	Path     string   `json:"path,omitempty" yaml:"path,omitempty"`         // path and query of the probe; needed but with grpc
+	// Path is path and query of the probe. Empty: only with grpc.
+	Path string `json:"path,omitempty" yaml:"path,omitempty"`
+
 	Interval Duration `json:"interval,omitempty" yaml:"interval,omitempty"` // default 2s (HAProxy)
 	Timeout  Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`   // default 1s, at most the interval
 	Fall     int      `json:"fall,omitempty" yaml:"fall,omitempty"`         // failures until down, default 3 (HAProxy)
@@ -225,9 +236,10 @@ type Health struct {
 	Host     string   `json:"host,omitempty" yaml:"host,omitempty"`         // Host header, default the address
 
 	// GRPC asks by gRPC's health checking protocol (grpc.health.v1) instead of a
-	// path; for protocols h2c and h2. Service is the service that is asked for.
-	// Empty: the server as a whole.
-	GRPC    bool   `json:"grpc,omitempty" yaml:"grpc,omitempty"`
+	// path; for protocols h2c and h2. False: by path.
+	GRPC bool `json:"grpc,omitempty" yaml:"grpc,omitempty"`
+
+	// Service is the gRPC service that is asked for. Empty: the server as a whole.
 	Service string `json:"service,omitempty" yaml:"service,omitempty"`
 }
 

@@ -113,6 +113,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newServeCommand(),
 		c.newDemoCommand(),
 		c.newCheckCommand(),
+		c.newExplainCommand(),
 		c.newApplyCommand(),
 		c.newGetCommand(),
 		c.newDeleteCommand(),
