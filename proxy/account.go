@@ -19,8 +19,12 @@ func (x *exchange) account() {
 }
 
 func (x *exchange) logAccess(log *access.Log) {
+	ended := x.conn.doneAt
+	if ended < x.startedAt { // not known of this request
+		ended = x.h.Now()
+	}
 	e := access.Entry{
-		Time: x.h.wall(x.startedAt), Duration: time.Duration(x.h.Now() - x.startedAt),
+		Time: x.h.wall(x.startedAt), Duration: time.Duration(ended - x.startedAt),
 		Client: x.client, Method: x.head.method, Host: x.head.host, Path: x.head.path, Query: x.head.query,
 		Protocol: x.protocol(), UserAgent: x.head.userAgent, Referer: x.head.field("referer"),
 		RequestID: x.requestID, Trace: x.traceID,

@@ -44,11 +44,10 @@ func (b *bench) scenario(s scenario) (missed int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		p, err := kind.start(b.world, name)
+		p, err := kind.start(b.world, kind)
 		if err != nil {
 			return 0, err
 		}
-		p.peer = kind
 		proxies = append(proxies, p)
 	}
 	b.result.Printf("%s: %s\n", s.name, s.what)
@@ -147,15 +146,18 @@ func (b *bench) slice(p *proxy, s sender) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	began, peak := time.Now(), watch(p.resident)
+	began, peak, scraped := time.Now(), watch(p.resident), p.scraped()
 	out, err := s.send(b.world.ctx)
 	took := time.Since(began)
 	out.resident = peak()
-	if err != nil {
+	if err = errors.Join(err, scraped()); err != nil {
 		return sample{}, err
 	}
 	after, err := p.cpu()
 	out.cpu, out.took = after-before, took
+	if err == nil {
+		out.lines, err = p.takeLines()
+	}
 	if out.requests == 0 || out.errors > 0 {
 		err = errors.Join(err, fmt.Errorf("%d of %d requests failed", out.errors, out.requests))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -12,9 +13,10 @@ import (
 
 // peer is a proxy that can be measured.
 type peer struct {
-	name  string
-	start func(*world, string) (*proxy, error) // the name is of its files
-	rival bool                                 // a product people run, which weir is held against
+	name  string // of its files too
+	start func(*world, peer) (*proxy, error)
+	rival bool // a product people run, which weir is held against
+	logs  bool // it writes an access log, and its metrics are asked for every second
 }
 
 // proxy is a peer that runs. All targets lead to the versions, 90 to 10.
@@ -25,6 +27,10 @@ type proxy struct {
 
 	// check tells whether the split is still the one that was asked for.
 	check func() error
+
+	// Of a peer that logs.
+	accessLog string // file with a line for each request
+	metrics   string // URL
 }
 
 // targets are where the scenarios send their requests.
@@ -49,14 +55,19 @@ const (
 func peers() []peer {
 	return []peer{
 		{name: "weir", start: startWeir},
+		{name: "weir-log", start: startWeir, logs: true},
+		{name: jsonLog, start: startWeir, logs: true},
 		{name: "nginx", start: startNginx, rival: true},
+		{name: "nginx-log", start: startNginx, rival: true, logs: true},
 		{name: "haproxy", start: startHAProxy, rival: true},
+		{name: "haproxy-log", start: startHAProxy, rival: true, logs: true},
 		{name: "caddy", start: startCaddy, rival: true},
 		{name: "fasthttp", start: startFloor("fasthttp")},
 		{name: "relay", start: startFloor("relay")},
 		{name: "weir-5000", start: startWeirRoutes},
 		{name: "weir-1", start: startWeirOneRoute},
 		{name: base, start: startWeir},
+		{name: base + "-log", start: startWeir, logs: true},
 	}
 }
 
@@ -78,8 +89,8 @@ func peerNamed(name string) (peer, error) {
 }
 
 // launch starts a peer's program on the proxy's core, and waits for its addresses.
-func (w *world) launch(name string, to targets, binary string, args ...string) (*proxy, error) {
-	p, err := w.start(proxyCore, name, binary, args...)
+func (w *world) launch(kind peer, to targets, binary string, args ...string) (*proxy, error) {
+	p, err := w.start(proxyCore, kind.name, binary, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +102,7 @@ func (w *world) launch(name string, to targets, binary string, args ...string) (
 			return nil, err
 		}
 	}
-	return &proxy{process: p, targets: to, check: func() error { return nil }}, nil
+	return &proxy{process: p, peer: kind, targets: to, check: func() error { return nil }}, nil
 }
 
 // newTargets are targets on addresses of their own.
@@ -106,21 +117,25 @@ func (w *world) newTargets() (to targets, err error) {
 }
 
 // startFloor starts one of the proxies of this folder, which know no stickiness.
-func startFloor(tool string) func(*world, string) (*proxy, error) {
-	return func(w *world, name string) (*proxy, error) {
+func startFloor(tool string) func(*world, peer) (*proxy, error) {
+	return func(w *world, p peer) (*proxy, error) {
 		address, err := w.lab.Address()
 		if err != nil {
 			return nil, err
 		}
 		t := target{address: address, host: plainHost}
 		s := target{address: address, host: stickyHost, cookie: "uid=visitor-%d-of-a-bare-proxy"}
-		return w.launch(name, targets{plain: t, sticky: s}, w.path(tool), "-listen", address, "-blue", w.blue, "-green", w.green)
+		return w.launch(p, targets{plain: t, sticky: s}, w.path(tool), "-listen", address, "-blue", w.blue, "-green", w.green)
 	}
 }
 
-func startWeir(w *world, name string) (*proxy, error) {
-	return w.weir(name, plainHost, map[string]string{"plain": w.plain(fmt.Sprintf("{host: %s}", plainHost))})
+func startWeir(w *world, p peer) (*proxy, error) {
+	return w.weir(p, plainHost, map[string]string{"plain": w.plain(fmt.Sprintf("{host: %s}", plainHost))})
 }
+
+// jsonLog is a weir whose lines tell version, lane and endpoint too, three times
+// as long as the combined ones of all others.
+const jsonLog = "weir-json"
 
 // base is an earlier weir, to measure a change.
 const base = "base"
@@ -129,13 +144,13 @@ const base = "base"
 const routedHost = "r%d.routes.test"
 
 // startWeirOneRoute starts a weir for which all of these hosts are one route.
-func startWeirOneRoute(w *world, name string) (*proxy, error) {
-	return w.weir(name, routedHost, map[string]string{"plain": w.plain("{path: /}")})
+func startWeirOneRoute(w *world, p peer) (*proxy, error) {
+	return w.weir(p, routedHost, map[string]string{"plain": w.plain("{path: /}")})
 }
 
 // startWeirRoutes starts a weir with 5 000 routes in services of 1 000, the
 // largest that weir takes. Requests go to those of the first one.
-func startWeirRoutes(w *world, name string) (*proxy, error) {
+func startWeirRoutes(w *world, p peer) (*proxy, error) {
 	services := map[string]string{}
 	for service := range 5 {
 		routes := make([]string, 1000)
@@ -150,14 +165,14 @@ func startWeirRoutes(w *world, name string) (*proxy, error) {
 			services[other] = strings.Replace(document, "name: plain", "name: "+other, 1)
 		}
 	}
-	return w.weir(name, routedHost, services)
+	return w.weir(p, routedHost, services)
 }
 
 func (w *world) plain(routes string) string { return w.service("plain", "["+routes+"]", "") }
 
 // weir runs a node with embedded etcd. All services, and one for the sticky
 // target, are under a rollout by hand which the default guard judges.
-func (w *world) weir(name, host string, services map[string]string) (*proxy, error) {
+func (w *world) weir(kind peer, host string, services map[string]string) (*proxy, error) {
 	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
@@ -167,6 +182,13 @@ func (w *world) weir(name, host string, services map[string]string) (*proxy, err
 		return nil, err
 	}
 	to.plain.host, to.secure.host, to.sticky.address = host, host, to.plain.address
+	name, access := kind.name, "off"
+	if kind.logs {
+		access = "combined, access_file: " + name + "-access.log"
+	}
+	if kind.name == jsonLog {
+		access = "json, access_file: " + name + "-access.log"
+	}
 	file, err := w.write(name+".yaml", fmt.Sprintf(`kind: Node
 name: %s
 listen:
@@ -175,17 +197,17 @@ listen:
     tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 control: {address: %s}
 state: {embedded: {dir: %s-data}}
-log: {level: warn, format: json}
+log: {level: warn, format: json, access: %s}
 drain: {window: 10ms, grace: 1s}
-`, name, to.plain.address, to.secure.address, control, name))
+`, name, to.plain.address, to.secure.address, control, name, access))
 	if err != nil {
 		return nil, err
 	}
 	binary := w.path("weir")
-	if name == base {
+	if strings.HasPrefix(name, base) {
 		binary = w.path(base)
 	}
-	p, err := w.launch(name, to, binary, "serve", "-c", file)
+	p, err := w.launch(kind, to, binary, "serve", "-c", file)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +218,9 @@ drain: {window: 10ms, grace: 1s}
 		return nil, err
 	}
 	p.check = func() error { return inForce(api, services) }
+	if kind.logs {
+		p.accessLog, p.metrics = filepath.Join(w.dir, name+"-access.log"), "http://"+control+"/metrics"
+	}
 	return p, nil
 }
 

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// nginxConfig is a whole file around an http block: one worker, no logs, no
-// path outside of dir.
+// nginxConfig is a whole file around an http block: one worker, no logs unless a
+// server has one, no path outside of dir.
 func nginxConfig(dir, name, http string) string {
 	return fmt.Sprintf(`daemon off;
 worker_processes 1;
@@ -27,21 +27,28 @@ scgi_temp_path %[1]s-scgi;
 
 // startNginx starts an nginx that splits with split_clients: for the plain target
 // by a value that differs with each request, for the sticky one by a cookie.
-// Bodies stream both ways, as with the others.
-func startNginx(w *world, name string) (*proxy, error) {
+// Bodies stream both ways, as with the others. Its log is as cheap as it can be.
+func startNginx(w *world, p peer) (*proxy, error) {
 	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
 	}
 	to.sticky.cookie = "uid=visitor-%d-of-nginx"
+	accessLog, log, metrics := filepath.Join(w.dir, p.name+"-access.log"), "", ""
+	if p.logs {
+		log = fmt.Sprintf("access_log %s combined buffer=64k flush=1s;", accessLog)
+		metrics = "http://" + to.plain.address + "/status"
+	}
 	server := func(address, version string) string {
 		return fmt.Sprintf(`server {
   listen %s backlog=16384;
+  %s
+  location = /status { stub_status; access_log off; }
   location / { proxy_pass http://$%s; }
 }
-`, address, version)
+`, address, log, version)
 	}
-	file, err := w.write(name+".conf", nginxConfig(w.dir, name, fmt.Sprintf(`upstream blue { server %s; keepalive 128; keepalive_requests 1000000000; }
+	file, err := w.write(p.name+".conf", nginxConfig(w.dir, p.name, fmt.Sprintf(`upstream blue { server %s; keepalive 128; keepalive_requests 1000000000; }
 upstream green { server %s; keepalive 128; keepalive_requests 1000000000; }
 split_clients "$connection-$connection_requests" $drawn { 10%% green; * blue; }
 split_clients "$cookie_uid" $kept { 10%% green; * blue; }
@@ -62,30 +69,42 @@ ssl_protocols TLSv1.2 TLSv1.3;
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, to, w.path("nginx"), "-c", file, "-e", "stderr")
+	started, err := w.launch(p, to, w.path("nginx"), "-c", file, "-e", "stderr")
+	if err == nil && p.logs {
+		started.accessLog, started.metrics = accessLog, metrics
+	}
+	return started, err
 }
 
 // startHAProxy starts a HAProxy that splits by server weights, and keeps clients
-// by the cookie that it inserts.
-func startHAProxy(w *world, name string) (*proxy, error) {
+// by the cookie that it inserts. It has no buffered log of its own: it writes each
+// line to its standard output, a file here.
+func startHAProxy(w *world, p peer) (*proxy, error) {
 	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
 	}
-	file, err := w.write(name+".cfg", fmt.Sprintf(`global
+	log, metrics := "", ""
+	if p.logs {
+		log = "option httplog\n  log stdout format raw local0"
+		metrics = "http://" + to.plain.address + "/metrics"
+	}
+	file, err := w.write(p.name+".cfg", fmt.Sprintf(`global
   maxconn 9850
   nbthread 1
 defaults
   mode http
+  %[6]s
   timeout connect 5s
   timeout client 5m
   timeout server 15s
   http-reuse always
 frontend plain
-  bind %s
+  bind %[1]s
+  http-request use-service prometheus-exporter if { path /metrics }
   default_backend plain
 frontend sticky
-  bind %s
+  bind %[2]s
   default_backend sticky
 frontend secure
   bind %[5]s ssl crt both.pem alpn h2,http/1.1
@@ -99,16 +118,20 @@ backend sticky
   cookie weir_id insert indirect nocache httponly
   server blue %[3]s weight 90 cookie blue
   server green %[4]s weight 10 cookie green
-`, to.plain.address, to.sticky.address, w.blue, w.green, to.secure.address))
+`, to.plain.address, to.sticky.address, w.blue, w.green, to.secure.address, log))
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, to, w.path("haproxy"), "-db", "-f", file)
+	started, err := w.launch(p, to, w.path("haproxy"), "-db", "-f", file)
+	if err == nil && p.logs {
+		started.accessLog, started.metrics = started.log, metrics
+	}
+	return started, err
 }
 
 // startCaddy starts a Caddy that splits by weighted round robin, and keeps clients
 // by its signed cookie, which knows no weights.
-func startCaddy(w *world, name string) (*proxy, error) {
+func startCaddy(w *world, p peer) (*proxy, error) {
 	to, err := w.newTargets()
 	if err != nil {
 		return nil, err
@@ -144,5 +167,5 @@ http://%[2]s {
 	if err != nil {
 		return nil, err
 	}
-	return w.launch(name, to, w.path("caddy"), "run", "--config", file, "--adapter", "caddyfile")
+	return w.launch(p, to, w.path("caddy"), "run", "--config", file, "--adapter", "caddyfile")
 }

@@ -31,10 +31,11 @@ type scenario struct {
 	bars        []bar
 }
 
-// bar is a limit of one of the first peer's figures over another's.
+// bar is a limit of one of a peer's figures over another's.
 type bar struct {
 	figure figure
-	over   string // a peer, or best: the lowest of the rivals in that round; empty: the figure itself
+	of     string // a peer; empty: the first
+	over   string // a peer, or best: the lowest of the rivals in that round, of those that log if this one does; empty: the figure itself
 	limit  float64
 	upper  bool // the end of the interval must keep the limit, and not only the median
 }
@@ -51,8 +52,10 @@ func all() []scenario {
 		peers: []string{"weir", "nginx", "haproxy", "caddy", "fasthttp", "relay"},
 		path:  "/small", connections: 64, bars: small,
 	}, {
-		name: "sticky", what: "the same, with the cookie that the proxy signed (nginx and fasthttp: any cookie)",
-		peers: parsing, path: "/small", sticky: true, connections: 64, bars: small,
+		name: "sticky", what: "the same, with the cookie that the proxy signed (nginx and fasthttp: any cookie); with access logs and a scrape of the metrics a second, and without",
+		peers: []string{"weir", "nginx", "haproxy", "fasthttp", "weir-log", "weir-json", "nginx-log", "haproxy-log"},
+		path:  "/small", sticky: true, connections: 64,
+		bars: append([]bar{{figure: cpu, of: "weir-log", over: best, limit: 1}}, small...),
 	}, {
 		name: "open", what: "the same, at an equal rate in an open loop, twice the rounds",
 		peers: parsing, load: opened, path: "/small", sticky: true, connections: 64,

@@ -17,6 +17,7 @@ type sample struct {
 	cpu      time.Duration
 	p50, p99 time.Duration
 	resident int64
+	lines    int // of the access log
 }
 
 func (s sample) rps() float64  { return float64(s.requests) / s.took.Seconds() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -76,11 +77,29 @@ func (t *table) print(r *lab.Result) (missed int) {
 			fmt.Sprintf("%.2f..%.2f", slices.Min(times), slices.Max(times)),
 			t.median(i, rps), t.median(i, p50), t.median(i, p99), t.median(i, memory), 100*t.busy(i))
 	}
-	first := t.proxies[0].name
-	for _, over := range t.others() {
-		r.Printf("  %-24s", first+" / "+over)
+	for i, p := range t.proxies {
+		if i == 0 || p.peer.logs && !p.peer.rival {
+			t.printRatios(r, i)
+		}
+	}
+	missed = t.printLogged(r)
+	for _, b := range t.scenario.bars {
+		text, ok := t.judge(b)
+		r.Printf("  %s\n", text)
+		if !ok {
+			missed++
+		}
+	}
+	r.Printf("\n")
+	return missed
+}
+
+// printRatios holds the i-th proxy against others.
+func (t *table) printRatios(r *lab.Result, i int) {
+	for _, over := range t.others(i) {
+		r.Printf("  %-24s", t.proxies[i].name+" / "+over)
 		for _, f := range []figure{cpu, rps, p50, p99, memory} {
-			ratios := t.ratios(f, over)
+			ratios := t.ratios(f, i, over)
 			width := 10
 			if f == memory {
 				width = 8
@@ -97,29 +116,46 @@ func (t *table) print(r *lab.Result) (missed int) {
 		}
 		r.Printf("\n")
 	}
-	for _, b := range t.scenario.bars {
-		text, ok := t.judge(b)
+}
+
+// printLogged says how much of what was asked each access log holds. A log that
+// saves work by leaving lines out is a bar missed.
+func (t *table) printLogged(r *lab.Result) (missed int) {
+	for i, p := range t.proxies {
+		if p.accessLog == "" {
+			continue
+		}
+		lines, requests := 0, 0
+		for _, samples := range t.rounds {
+			lines, requests = lines+samples[i].lines, requests+samples[i].requests
+		}
+		// The client leaves with requests under way, which are logged too.
+		share := float64(lines) / float64(requests)
+		text, ok := verdict(fmt.Sprintf("logged by %s ≥ 99.9 %%: %.2f %%", p.name, 100*share), share >= 0.999)
 		r.Printf("  %s\n", text)
-		if !ok {
+		if !ok && !p.peer.rival {
 			missed++
 		}
 	}
-	r.Printf("\n")
 	return missed
 }
 
-// judge holds the figures against a bar. A bar over a peer that was left out says
-// so and is not missed.
+// judge holds the figures against a bar. A bar of or over a peer that was left out
+// says so and is not missed.
 func (t *table) judge(b bar) (text string, ok bool) {
-	name := fmt.Sprintf("bar: %s of %s", b.figure, t.proxies[0].name)
+	i := 0
+	if b.of != "" {
+		i = slices.IndexFunc(t.proxies, func(p *proxy) bool { return p.name == b.of })
+	}
+	if i < 0 || b.over != "" && !slices.Contains(t.others(i), b.over) {
+		return fmt.Sprintf("bar: %s of %s over %s: not measured", b.figure, cmp.Or(b.of, t.proxies[0].name), b.over), true
+	}
+	name := fmt.Sprintf("bar: %s of %s", b.figure, t.proxies[i].name)
 	if b.over == "" {
-		v := median(t.column(0, b.figure))
+		v := median(t.column(i, b.figure))
 		return verdict(fmt.Sprintf("%s ≤ %s: %s", name, b.figure.text(b.limit), b.figure.text(v)), v <= b.limit)
 	}
-	if !slices.Contains(t.others(), b.over) {
-		return fmt.Sprintf("%s over %s: not measured", name, b.over), true
-	}
-	ratios := t.ratios(b.figure, b.over)
+	ratios := t.ratios(b.figure, i, b.over)
 	low, high := interval(ratios)
 	v := median(ratios)
 	text = fmt.Sprintf("%s over %s ≤ %.2f: %.3f, interval %.3f..%.3f", name, b.over, b.limit, v, low, high)
@@ -136,31 +172,39 @@ func verdict(text string, ok bool) (string, bool) {
 	return text + ": MISSED", false
 }
 
-// others are what the first proxy is held against: the best of the rivals, then
-// each of the others.
-func (t *table) others() []string {
+// others are what the i-th proxy is held against: the best of the rivals that do
+// as much, then each of those that log if it does.
+func (t *table) others(i int) []string {
 	var names []string
-	if slices.ContainsFunc(t.proxies[1:], func(p *proxy) bool { return p.peer.rival }) {
+	if slices.ContainsFunc(t.proxies, func(p *proxy) bool { return t.equal(i, p) }) {
 		names = append(names, best)
 	}
-	for _, p := range t.proxies[1:] {
-		names = append(names, p.name)
+	for k, p := range t.proxies {
+		if k != i && p.peer.logs == t.proxies[i].peer.logs {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }
 
-// ratios are the first proxy's figures over another's in the same round.
-func (t *table) ratios(f figure, over string) []float64 {
+// equal reports whether p is a rival that logs if the i-th proxy does, and not if
+// it does not.
+func (t *table) equal(i int, p *proxy) bool {
+	return p.peer.rival && p.peer.logs == t.proxies[i].peer.logs
+}
+
+// ratios are the i-th proxy's figures over another's in the same round.
+func (t *table) ratios(f figure, i int, over string) []float64 {
 	out := make([]float64, len(t.rounds))
 	for r, samples := range t.rounds {
 		other := math.NaN()
-		for i, p := range t.proxies[1:] {
-			v := f.of(samples[i+1])
-			if p.name == over || over == best && p.peer.rival && (math.IsNaN(other) || f.better(v, other)) {
+		for k, p := range t.proxies {
+			v := f.of(samples[k])
+			if p.name == over || over == best && t.equal(i, p) && (math.IsNaN(other) || f.better(v, other)) {
 				other = v
 			}
 		}
-		out[r] = f.of(samples[0]) / other
+		out[r] = f.of(samples[i]) / other
 	}
 	return out
 }

@@ -32,7 +32,7 @@ func TestTable_RatiosAreTakenWithinARound(t *testing.T) {
 	table := tableOf([4]int{12, 10, 11, 8}, [4]int{24, 22, 20, 16})
 	f := func(over string, want ...float64) {
 		t.Helper()
-		if got := table.ratios(cpu, over); !slices.Equal(got, want) {
+		if got := table.ratios(cpu, 0, over); !slices.Equal(got, want) {
 			t.Errorf("ratios over %s: %v, want %v", over, got, want)
 		}
 	}
@@ -46,7 +46,7 @@ func TestTable_BestIsTheHighestRate(t *testing.T) {
 	for i, requests := range []int{500, 1000, 2000, 9000} {
 		table.rounds[0][i].requests = requests
 	}
-	if got := table.ratios(rps, best); got[0] != 0.25 {
+	if got := table.ratios(rps, 0, best); got[0] != 0.25 {
 		t.Errorf("rate over the best rival: %v, want 0.25", got[0])
 	}
 }
@@ -65,6 +65,19 @@ func TestTable_BarIsKeptAtItsLimit(t *testing.T) {
 	f(bar{figure: cpu, over: best, limit: 1, upper: true}, false, "MISSED")
 	f(bar{figure: cpu, over: "caddy", limit: 1}, true, "not measured")
 	f(bar{figure: memory, limit: 1}, true, "kept")
+	f(bar{figure: cpu, of: "relay", over: "nginx", limit: 0.8}, true, "kept")
+	f(bar{figure: cpu, of: "caddy", over: "nginx", limit: 0.8}, true, "not measured")
+}
+
+func TestTable_WhoLogsIsHeldAgainstThoseWhoLog(t *testing.T) {
+	table := tableOf([4]int{10, 5, 20, 8})
+	table.proxies[0].peer.logs, table.proxies[2].peer.logs = true, true
+	if got := table.ratios(cpu, 0, best); got[0] != 0.5 {
+		t.Errorf("over the best rival: %v, want 0.5", got[0])
+	}
+	if got := table.others(0); !slices.Equal(got, []string{best, "haproxy"}) {
+		t.Errorf("held against %v", got)
+	}
 }
 
 func TestInterval_HoldsTheMedianAndGrowsWithTheSpread(t *testing.T) {

@@ -49,11 +49,11 @@ const (
 	Combined
 )
 
-func appendEntry(dst []byte, f Format, query bool, e *Entry) []byte {
+func appendEntry(dst []byte, f Format, query bool, at *stamp, e *Entry) []byte {
 	if f == JSON {
-		return appendJSON(dst, query, e)
+		return appendJSON(dst, query, at, e)
 	}
-	dst = appendApache(dst, query, e)
+	dst = appendApache(dst, query, at, e)
 	if f == Combined {
 		dst = appendQuoted(append(dst, ' '), e.Referer)
 		dst = appendQuoted(append(dst, ' '), e.UserAgent)
@@ -63,10 +63,11 @@ func appendEntry(dst []byte, f Format, query bool, e *Entry) []byte {
 
 // appendJSON appends one object. Fields without a value are left out, but for
 // those that every request has. Times are in seconds.
-func appendJSON(dst []byte, query bool, e *Entry) []byte {
+func appendJSON(dst []byte, query bool, at *stamp, e *Entry) []byte {
 	dst = append(dst, `{"time":"`...)
-	dst = appendTime(dst, e.Time)
-	dst = append(dst, '"')
+	dst = append(dst, at.text...)
+	dst = appendDigits(dst, e.Time.Nanosecond()/1000, 6)
+	dst = append(dst, 'Z', '"')
 	dst = appendMember(dst, `,"client":`, e.Client)
 	dst = appendMember(dst, `,"method":`, e.Method)
 	dst = appendMember(dst, `,"host":`, e.Host)
@@ -102,20 +103,21 @@ func appendJSON(dst []byte, query bool, e *Entry) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendTime is RFC 3339 in UTC with microseconds. time.AppendFormat takes four
-// times as long, at each request.
-func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = appendDigits(dst, year, 4)
-	dst = appendDigits(append(dst, '-'), int(month), 2)
-	dst = appendDigits(append(dst, '-'), day, 2)
-	dst = appendDigits(append(dst, 'T'), hour, 2)
-	dst = appendDigits(append(dst, ':'), minute, 2)
-	dst = appendDigits(append(dst, ':'), second, 2)
-	dst = appendDigits(append(dst, '.'), t.Nanosecond()/1000, 6)
-	return append(dst, 'Z')
+// stamp is a second in a form: in JSON RFC 3339 in UTC, where microseconds are
+// added. To write the time out anew takes as long as the rest of a line.
+type stamp struct {
+	unix int64
+	text string
+}
+
+func newStamp(f Format, t time.Time) *stamp {
+	s := &stamp{unix: t.Unix()}
+	if f == JSON {
+		s.text = t.UTC().Format("2006-01-02T15:04:05.")
+	} else {
+		s.text = t.Format("02/Jan/2006:15:04:05 -0700")
+	}
+	return s
 }
 
 func appendDigits(dst []byte, n, digits int) []byte {
@@ -149,7 +151,9 @@ func appendWord(dst []byte, key, value string) []byte {
 // appendMember appends a member whose value is a client's.
 func appendMember(dst []byte, key string, value []byte) []byte {
 	dst = append(append(dst, key...), '"')
-	for i := 0; i < len(value); {
+	i := plain(value)
+	dst = append(dst, value[:i]...)
+	for i < len(value) {
 		c := value[i]
 		switch {
 		case c == '"' || c == '\\':
@@ -178,13 +182,23 @@ func appendMember(dst []byte, key string, value []byte) []byte {
 	return append(dst, '"')
 }
 
+// plain is how many bytes at the beginning of a value may stand as they are.
+func plain(value []byte) int {
+	for i, c := range value {
+		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(value)
+}
+
 const digits = "0123456789abcdef"
 
 // appendApache appends the fields that the common and the combined format share.
-func appendApache(dst []byte, query bool, e *Entry) []byte {
+func appendApache(dst []byte, query bool, at *stamp, e *Entry) []byte {
 	dst = append(dst, e.Client...)
 	dst = append(dst, " - - ["...)
-	dst = e.Time.AppendFormat(dst, "02/Jan/2006:15:04:05 -0700")
+	dst = append(dst, at.text...)
 	dst = append(dst, `] "`...)
 	dst = appendEscaped(dst, e.Method)
 	dst = appendEscaped(append(dst, ' '), e.Path)
@@ -206,7 +220,9 @@ func appendQuoted(dst, value []byte) []byte {
 // appendEscaped writes what could end a field or a line, or is not ASCII, as
 // nginx does: \xXX.
 func appendEscaped(dst, value []byte) []byte {
-	for _, c := range value {
+	n := plain(value)
+	dst = append(dst, value[:n]...)
+	for _, c := range value[n:] {
 		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			dst = append(dst, '\\', 'x', digits[c>>4], digits[c&15])
 		} else {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ type Options struct {
 	// Output is where lines go without a File. Nil: standard error.
 	Output io.Writer
 
-	// Queue is how many lines may wait to be written, rounded up to a power of
-	// two; those beyond are dropped. 0 means 8192.
+	// Queue is how many bytes of lines may wait to be written, in steps of
+	// 64 KiB, four at least; lines beyond are dropped. 0 means 4 MiB.
 	Queue int
 
 	// Every is the longest time that a line waits to be written. 0 means 100 ms.
@@ -39,13 +40,9 @@ type Log struct {
 	options Options
 	errors  *zap.Logger
 
-	slots []slot
-	tail  atomic.Uint64 // the next to be filled
-	_     [56]byte
-	head  uint64 // the next to be written; Run's alone
-
+	queue   *pages
 	dropped atomic.Uint64
-	wake    chan struct{}
+	second  atomic.Pointer[stamp] // of the last line
 	reopen  chan struct{}
 
 	out  io.Writer
@@ -53,20 +50,10 @@ type Log struct {
 	down bool     // the last write failed
 }
 
-// slot holds one line. It may be filled at position p of the queue when turn is
-// p, and written when turn is p+1 (Vyukov's bounded queue).
-type slot struct {
-	turn atomic.Uint64
-	line []byte
-	_    [32]byte
-}
-
 const (
-	batch = 64 << 10 // bytes written at once, about
-	// usual is the room that a slot has for its line from the start.
-	usual = 512
-	// keep is the longest line whose buffer a slot keeps.
-	keep = 2 << 10
+	pageSize = 64 << 10
+	// usual is the length up to which a line costs no allocation.
+	usual = 1 << 10
 	// farewell bounds the last writes, to a pipe that nobody reads say.
 	farewell = 2 * time.Second
 )
@@ -74,23 +61,14 @@ const (
 // New opens a log. Run must follow, and ends it.
 func New(o Options, errors *zap.Logger) (*Log, error) {
 	if o.Queue <= 0 {
-		o.Queue = 8192
+		o.Queue = 4 << 20
 	}
 	if o.Every <= 0 {
 		o.Every = 100 * time.Millisecond
 	}
-	size := 4
-	for size < o.Queue {
-		size *= 2
-	}
 	l := &Log{
-		options: o, errors: errors, slots: make([]slot, size), out: o.Output,
-		wake: make(chan struct{}, 1), reopen: make(chan struct{}, 1),
-	}
-	slab := make([]byte, size*usual) // resident only as far as it is used
-	for i := range l.slots {
-		l.slots[i].turn.Store(uint64(i))
-		l.slots[i].line = slab[i*usual : i*usual : (i+1)*usual]
+		options: o, errors: errors, out: o.Output, reopen: make(chan struct{}, 1),
+		queue: newPages(pageSize, max(o.Queue/pageSize, 4)),
 	}
 	if o.File != "" {
 		return l, l.open()
@@ -103,27 +81,21 @@ func New(o Options, errors *zap.Logger) (*Log, error) {
 
 // Write queues a line, or drops it if the queue is full.
 func (l *Log) Write(e *Entry) {
-	size := uint64(len(l.slots))
-	for {
-		p := l.tail.Load()
-		s := &l.slots[p&(size-1)]
-		turn := s.turn.Load()
-		switch {
-		case turn == p && l.tail.CompareAndSwap(p, p+1):
-			s.line = appendEntry(s.line[:0], l.options.Format, l.options.Query, e)
-			s.turn.Store(p + 1)
-			if p&(size/4-1) == 0 { // a quarter came since the last time
-				select {
-				case l.wake <- struct{}{}:
-				default:
-				}
-			}
-			return
-		case turn < p:
-			l.dropped.Add(1)
-			return
-		}
+	var room [usual]byte
+	line := appendEntry(room[:0], l.options.Format, l.options.Query, l.stampOf(e.Time), e)
+	if !l.queue.put(line) {
+		l.dropped.Add(1)
 	}
+}
+
+// stampOf is what is written of a second, made once for all of its lines.
+func (l *Log) stampOf(t time.Time) *stamp {
+	if s := l.second.Load(); s != nil && s.unix == t.Unix() {
+		return s
+	}
+	s := newStamp(l.options.Format, t)
+	l.second.Store(s)
+	return s
 }
 
 // Dropped is the number of lines that were not written: the queue was full, or
@@ -143,7 +115,6 @@ func (l *Log) Reopen() {
 func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(l.options.Every)
 	defer tick.Stop()
-	var buf []byte
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,52 +122,42 @@ func (l *Log) Run(ctx context.Context) error {
 				// Not every file has deadlines; one that is a pipe does.
 				_ = l.file.SetWriteDeadline(time.Now().Add(farewell))
 			}
-			l.flush(buf)
+			l.flush()
 			l.close()
 			return nil
+		case full := <-l.queue.closed:
+			l.write(full)
 		case <-l.reopen:
-			buf = l.flush(buf)
+			l.flush()
 			if err := l.open(); err != nil {
 				l.errors.Error("access log goes on in its old file", zap.Error(err))
 			}
-		case <-l.wake:
 		case <-tick.C:
+			l.flush()
 		}
-		buf = l.flush(buf)
 	}
 }
 
-// flush writes what is queued, in batches. It returns the buffer for the next.
-func (l *Log) flush(buf []byte) []byte {
-	lines := uint64(0)
-	for size := uint64(len(l.slots)); ; {
-		s := &l.slots[l.head&(size-1)]
-		ready := s.turn.Load() == l.head+1
-		if ready {
-			buf = append(buf, s.line...)
-			if cap(s.line) > keep {
-				s.line = make([]byte, 0, usual)
-			}
-			s.turn.Store(l.head + size)
-			l.head++
-			lines++
-		}
-		if len(buf) >= batch || !ready && len(buf) > 0 {
-			l.write(buf, lines)
-			buf, lines = buf[:0], 0
-		}
-		if !ready {
-			return buf
+// flush writes what is queued.
+func (l *Log) flush() {
+	l.queue.cut()
+	for {
+		select {
+		case full := <-l.queue.closed:
+			l.write(full)
+		default:
+			return
 		}
 	}
 }
 
 // write tells of the first failure of a row, and of its end.
-func (l *Log) write(b []byte, lines uint64) {
-	_, err := l.out.Write(b)
+func (l *Log) write(full *page) {
+	lines := full.lines()
+	_, err := l.out.Write(lines)
 	switch {
 	case err != nil:
-		l.dropped.Add(lines)
+		l.dropped.Add(uint64(bytes.Count(lines, []byte("\n"))))
 		if !l.down {
 			l.errors.Error("access log cannot be written", zap.Error(err))
 		}
@@ -204,6 +165,7 @@ func (l *Log) write(b []byte, lines uint64) {
 		l.errors.Info("access log is written again")
 	}
 	l.down = err != nil
+	l.queue.done(full)
 }
 
 // open opens the file, and then lets go of the one before.

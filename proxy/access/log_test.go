@@ -43,7 +43,7 @@ func (w *writer) failWith(err error) {
 }
 
 // start runs a log. The function that it returns ends it.
-func start(t testing.TB, o Options) (*Log, func()) {
+func start(t testing.TB, o Options, queue ...*pages) (*Log, func()) {
 	t.Helper()
 	if o.Every == 0 {
 		o.Every = time.Millisecond
@@ -51,6 +51,9 @@ func start(t testing.TB, o Options) (*Log, func()) {
 	l, err := New(o, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(queue) > 0 {
+		l.queue = queue[0] // a small one
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -70,6 +73,10 @@ func entry() *Entry {
 	}
 }
 
+func lineOf(f Format, query bool, e *Entry) []byte {
+	return appendEntry(nil, f, query, newStamp(f, e.Time), e)
+}
+
 func TestLog_FormatsAreThoseThatTheirReadersKnow(t *testing.T) {
 	for want, f := range map[string]struct {
 		format Format
@@ -81,7 +88,7 @@ func TestLog_FormatsAreThoseThatTheirReadersKnow(t *testing.T) {
 		`10.0.0.1 - - [09/Mar/2026:07:05:01 +0000] "GET /a b HTTP/1.1" 200 7`:                               {Common, false},
 		`10.0.0.1 - - [09/Mar/2026:07:05:01 +0000] "GET /a b?secret=1 HTTP/1.1" 200 7 "-" "curl \x228\x22"`: {Combined, true},
 	} {
-		if got := string(appendEntry(nil, f.format, f.query, entry())); got != want+"\n" {
+		if got := string(lineOf(f.format, f.query, entry())); got != want+"\n" {
 			t.Errorf("got  %swant %s", got, want)
 		}
 	}
@@ -95,7 +102,7 @@ func FuzzEntry(f *testing.F) {
 		e := entry()
 		e.Method, e.Host, e.Path, e.Query, e.UserAgent, e.Referer, e.RequestID = b, b, b, b, b, b, b
 		for _, format := range []Format{JSON, Common, Combined} {
-			line := appendEntry(nil, format, true, e)
+			line := lineOf(format, true, e)
 			body, ended := bytes.CutSuffix(line, []byte("\n"))
 			bad := func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 }
 			if !ended || bytes.ContainsFunc(body, bad) {
@@ -120,7 +127,7 @@ func FuzzEntry(f *testing.F) {
 
 func TestLog_EveryLineIsWrittenWholeOrCounted(t *testing.T) {
 	out := &writer{}
-	l, stop := start(t, Options{Output: out, Format: Common, Queue: 64})
+	l, stop := start(t, Options{Output: out, Format: Common}, newPages(1<<10, 8))
 	const writers, each = 8, 2000
 	var writing sync.WaitGroup
 	for i := range writers {
@@ -169,15 +176,16 @@ func (b *blocked) Write(p []byte) (int, error) {
 
 func TestLog_OutputThatBlocksHoldsNobodyUp(t *testing.T) {
 	out := &blocked{begun: make(chan struct{}), free: make(chan struct{})}
-	l, stop := start(t, Options{Output: out, Queue: 16})
+	line := len(lineOf(JSON, false, entry()))
+	l, stop := start(t, Options{Output: out}, newPages(4*line, 4))
 	l.Write(entry())
 	<-out.begun
 	for range 1000 {
 		l.Write(entry())
 	}
-	// The one being written has given its place free already.
-	if l.Dropped() != 1000-16 {
-		t.Errorf("%d dropped, want %d", l.Dropped(), 1000-16)
+	// One page of four is being written.
+	if l.Dropped() != 1000-3*4 {
+		t.Errorf("%d dropped, want %d", l.Dropped(), 1000-3*4)
 	}
 	close(out.free)
 	stop()
@@ -223,7 +231,7 @@ func TestLog_ReopenGoesOnInANewFile(t *testing.T) {
 
 func TestLog_WriteAllocatesNothing(t *testing.T) {
 	// Nobody writes the lines, so that only Write is counted.
-	l, err := New(Options{Queue: 1 << 16}, zap.NewNop())
+	l, err := New(Options{}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,9 +262,10 @@ func BenchmarkEntry(b *testing.B) {
 	for name, format := range map[string]Format{"json": JSON, "combined": Combined} {
 		b.Run(name, func(b *testing.B) {
 			e, line := entry(), make([]byte, 0, 1<<10)
+			at := newStamp(format, e.Time)
 			b.ReportAllocs()
 			for b.Loop() {
-				line = appendEntry(line[:0], format, false, e)
+				line = appendEntry(line[:0], format, false, at, e)
 			}
 		})
 	}
@@ -278,7 +287,7 @@ func wait(t testing.TB, what string, done func() bool) {
 // The order of members is part of what people's tools expect.
 func TestLog_MembersWithoutValueAreLeftOut(t *testing.T) {
 	var got map[string]any
-	if err := json.Unmarshal(appendEntry(nil, JSON, true, &Entry{Status: 400, Reason: "host"}), &got); err != nil {
+	if err := json.Unmarshal(lineOf(JSON, true, &Entry{Status: 400, Reason: "host"}), &got); err != nil {
 		t.Fatal(err)
 	}
 	names := []string{}
