@@ -59,7 +59,7 @@ services/shop or rollouts/ID; services/ stands for all services.
 }
 
 func writeAudit(w io.Writer, found []api.Audit, verbose bool) error {
-	t := newTable(w, "TIME", "ACTOR", "ROLE", "ACTION", "OBJECT", "WHAT")
+	t := newTable(w, "TIME", "ACTOR", "ROLE", "ACTION", "OBJECT", "WHAT").yield("WHAT", "ROLE")
 	for _, a := range found {
 		t.row(a.At.Local().Format(time.DateTime), a.Actor, orDash(a.Role), a.Action, a.Object, a.Text)
 		if verbose {

@@ -25,6 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	time.Local = time.UTC // golden files hold times of day
 	testscript.Main(m, map[string]func(){"weir": main})
 }
 
@@ -222,6 +223,7 @@ func TestOutput_NumbersStayReadable(t *testing.T) {
 	f(percent(.48786), "48.8%")
 	f(percent(1), "100%")
 	f(millis(0), "-")
+	f(millis(.04), "0.04ms")
 	f(millis(1.25), "1.2ms")
 	f(millis(250), "250ms")
 	f(millis(15_000), "15.0s")

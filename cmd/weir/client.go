@@ -44,6 +44,15 @@ func (c *cli) client() (*client, error) {
 	return &client{base: strings.TrimSuffix(c.control, "/"), token: c.token, http: &http.Client{Timeout: callTimeout, Transport: transport}}, nil
 }
 
+// steady is the client for many calls: it keeps its connection until hangUp.
+func (c *client) steady(timeout time.Duration) (_ *client, hangUp func()) {
+	transport := c.http.Transport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = false
+	lasting := *c
+	lasting.http = &http.Client{Timeout: timeout, Transport: transport}
+	return &lasting, transport.CloseIdleConnections
+}
+
 // unreachableError is a control API that did not answer.
 type unreachableError struct {
 	base string

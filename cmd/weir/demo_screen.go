@@ -3,13 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/control"
@@ -28,9 +23,9 @@ type screen struct {
 
 func newScreen(out io.Writer) *screen {
 	s := &screen{out: out, width: 120}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if t := newTerminal(out); t.live() {
 		s.live = true
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 40 {
+		if w, _ := t.size(); w > 40 {
 			s.width = w
 		}
 	}
@@ -67,7 +62,7 @@ func (s *screen) draw(service *control.ServiceView, r *control.RolloutView, last
 		fmt.Fprintf(&b, "\x1b[%dA", s.height)
 	}
 	for _, l := range lines {
-		b.WriteString("\x1b[2K" + clip(l, s.width-1) + "\n")
+		b.WriteString("\x1b[2K" + shorten(l, s.width-1) + "\n")
 	}
 	for range s.height - len(lines) {
 		b.WriteString("\x1b[2K\n")
@@ -116,11 +111,8 @@ func ruleLine(r analysis.RuleReport) string {
 	}
 	text += fmt.Sprintf(" candidate %d of %d, stable %d of %d", r.Candidate.Raw, r.Candidate.N, r.Stable.Raw, r.Stable.N)
 	if r.Threshold > 1 {
-		// Evidence multiplies, so its way to the proof is linear in the logarithm.
-		share := math.Log(max(r.Evidence, 1)) / math.Log(r.Threshold)
-		share = min(max(share, 0), 1)
-		full := int(math.Round(share * 20))
-		text += fmt.Sprintf("  [%s%s] %3.0f%% of a proof", strings.Repeat("#", full), strings.Repeat(".", 20-full), share*100)
+		share := proofShare(r.Evidence, r.Threshold)
+		text += fmt.Sprintf("  %s %3.0f%% of a proof", bar(share, 20), share*100)
 	}
 	return text
 }
@@ -148,11 +140,4 @@ func short3(d time.Duration) string {
 		return d.Round(10 * time.Microsecond).String()
 	}
 	return d.Round(10 * time.Millisecond).String()
-}
-
-func clip(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	return string([]rune(s)[:width])
 }

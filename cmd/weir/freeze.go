@@ -87,7 +87,7 @@ func (c *cli) getFreezes(ctx context.Context, client *client, name string) error
 			fmt.Fprintln(w, "There are no freezes. `weir freeze --for 2h` makes one.")
 			return nil
 		}
-		t := newTable(w, "FREEZE", "NOW", "SERVICES", "WINDOW", "REASON")
+		t := newTable(w, "FREEZE", "NOW", "SERVICES", "WINDOW", "REASON").yield("REASON", "SERVICES", "WINDOW")
 		for _, f := range list {
 			services := "all"
 			if len(f.Document.Services) > 0 {

@@ -85,7 +85,7 @@ func (c *cli) getServices(ctx context.Context, client *client) error {
 			fmt.Fprintln(w, "There are no services. Make one with `weir apply -f FILE`.")
 			return nil
 		}
-		t := newTable(w, "SERVICE", "STABLE", "WEIGHTS", "ENDPOINTS UP", "RPS", "ERRORS", "ROLLOUT")
+		t := newTable(w, "SERVICE", "STABLE", "WEIGHTS", "ENDPOINTS UP", "RPS", "ERRORS", "ROLLOUT").yield("ENDPOINTS UP", "WEIGHTS")
 		for _, s := range list {
 			up, all, rps, errors := totals(s.Versions)
 			t.row(s.Name, s.Stable, weightsText(s.Weights), fmt.Sprintf("%d/%d", up, all),
@@ -141,7 +141,7 @@ func (c *cli) getService(ctx context.Context, client *client, name string) error
 		}
 		writeRefused(w, &s)
 		fmt.Fprintln(w)
-		t := newTable(w, "VERSION", "ROLE", "WEIGHT", "ENDPOINTS", "RPS", "ERRORS", "P50", "P99", "REVISION")
+		t := newTable(w, "VERSION", "ROLE", "WEIGHT", "ENDPOINTS", "RPS", "ERRORS", "P50", "P99", "REVISION").yield("REVISION", "ENDPOINTS", "P50")
 		for _, v := range s.Versions {
 			t.row(v.Name, v.Role, v.Weight.String(), endpointsText(v.Endpoints), fmt.Sprintf("%.0f", v.RPS),
 				percent(v.ErrorRate), millis(v.P50), millis(v.P99), orDash(v.Revision))
@@ -190,7 +190,7 @@ func (c *cli) getNodes(ctx context.Context, client *client, name string) error {
 		list = list[i : i+1]
 	}
 	return c.print(a, func(w io.Writer) error {
-		t := newTable(w, "NODE", "VERSION", "REVISION", "SEEN", "NOTES")
+		t := newTable(w, "NODE", "VERSION", "REVISION", "SEEN", "NOTES").yield("NOTES", "VERSION")
 		for _, n := range list {
 			t.row(n.Name, n.Version, fmt.Sprint(n.Revision), ago(n.SeenAt), orDash(nodeNotes(&n)))
 		}

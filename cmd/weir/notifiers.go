@@ -49,7 +49,7 @@ func (c *cli) getNotifiers(ctx context.Context, client *client) error {
 			fmt.Fprintln(w, "There are no notifiers. Make one with `weir apply -f FILE`.")
 			return nil
 		}
-		t := newTable(w, "NOTIFIER", "CHANNEL", "ON", "WAITING", "DEAD", "LAST ERROR")
+		t := newTable(w, "NOTIFIER", "CHANNEL", "ON", "WAITING", "DEAD", "LAST ERROR").yield("LAST ERROR", "ON")
 		for _, n := range list {
 			t.row(n.Name, orDash(n.Channel), strings.Join(n.Document.On, ","), fmt.Sprint(n.Waiting), fmt.Sprint(n.Dead), orDash(n.LastError))
 		}

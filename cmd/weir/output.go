@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -39,7 +38,7 @@ func (c *cli) print(a *answer, table func(io.Writer) error) error {
 		_, err = c.out.Write(text)
 		return err
 	}
-	return table(c.out)
+	return table(c.page())
 }
 
 // printValue writes a value of our own as JSON or YAML.
@@ -77,30 +76,26 @@ func writeResult(w io.Writer, r *api.Result) {
 	}
 }
 
-// table aligns rows of cells under a head.
-type table struct{ w *tabwriter.Writer }
+// page is an output as a person reads it: it has a width, 0 for any, and no
+// text that came from elsewhere steers its terminal.
+type page struct {
+	out   io.Writer
+	width int
+}
 
-func newTable(w io.Writer, head ...string) *table {
-	t := &table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-	if len(head) > 0 {
-		t.row(head...)
+func (p page) Write(text []byte) (int, error) {
+	lines := strings.Split(string(text), "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
 	}
-	return t
-}
-
-// row adds a line. Cells must hold no tab.
-func (t *table) row(cells ...string) {
-	// Flush reports what could not be written.
-	_, _ = io.WriteString(t.w, strings.Join(cells, "\t")+"\n")
-}
-
-// end writes the table.
-func (t *table) end() error {
-	if err := t.w.Flush(); err != nil {
-		return fmt.Errorf("cannot write the table: %w", err)
+	if _, err := io.WriteString(p.out, strings.Join(lines, "\n")); err != nil {
+		return 0, err
 	}
-	return nil
+	return len(text), nil
 }
+
+// page is the standard output for people.
+func (c *cli) page() page { return page{c.out, widthOf(c.out)} }
 
 // weightsText lists the versions that have weight, the largest first.
 func weightsText(weights map[string]configs.Weight) string {
@@ -139,6 +134,8 @@ func millis(ms float64) string {
 	switch {
 	case ms == 0:
 		return "-"
+	case ms < 1:
+		return fmt.Sprintf("%.2fms", ms)
 	case ms < 10:
 		return fmt.Sprintf("%.1fms", ms)
 	case ms < 10_000:
@@ -184,12 +181,14 @@ func ago(at time.Time) string {
 }
 
 // clock writes a local time; with the date if that is not today.
-func clock(at time.Time) string {
+func clock(at time.Time) string { return clockAt(at, time.Now()) }
+
+func clockAt(at, now time.Time) string {
 	if at.IsZero() {
 		return "-"
 	}
-	at = at.Local()
-	if now := time.Now(); at.YearDay() == now.YearDay() && at.Year() == now.Year() {
+	at, now = at.Local(), now.Local()
+	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
 		return at.Format("15:04:05")
 	}
 	return at.Format("2006-01-02 15:04:05")

@@ -122,22 +122,13 @@ func (c *cli) listRollouts(ctx context.Context, client *client, query string) er
 			fmt.Fprintln(w, "There are no rollouts. Start one with `weir rollout start -f FILE`.")
 			return nil
 		}
-		t := newTable(w, "ID", "SERVICE", "STRATEGY", "FROM", "TO", "PHASE", "STAGE", "WEIGHT", "STARTED", "REASON")
+		t := newTable(w, "ID", "SERVICE", "STRATEGY", "FROM", "TO", "PHASE", "STAGE", "WEIGHT", "STARTED", "REASON").yield("REASON", "STRATEGY", "STARTED", "FROM")
 		for _, r := range list {
 			t.row(r.ID, r.Service, r.Strategy, r.From, r.To, string(r.Phase), stageText(&r),
 				r.Weights[r.To].String(), ago(r.StartedAt), orDash(shorten(r.Reason, 60)))
 		}
 		return t.end()
 	})
-}
-
-// shorten cuts a text for a cell.
-func shorten(s string, most int) string {
-	runes := []rune(strings.ReplaceAll(s, "\t", " "))
-	if len(runes) <= most {
-		return string(runes)
-	}
-	return string(runes[:most-1]) + "…"
 }
 
 // stageText is where a rollout stands in its plan, counted from 1.

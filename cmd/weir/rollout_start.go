@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/rollout"
 )
 
 type startFlags struct {
@@ -21,6 +23,7 @@ type startFlags struct {
 	revision  string   // likewise
 	meta      []string // NAME=VALUE
 	wait      bool
+	patience  time.Duration
 }
 
 func (c *cli) newRolloutStartCommand() *cobra.Command {
@@ -29,7 +32,8 @@ func (c *cli) newRolloutStartCommand() *cobra.Command {
 		Use:   "start -f FILE",
 		Short: "Start a rollout from its document",
 		Long: `start begins the rollout of a Rollout document. With --wait it follows the
-rollout to its end and exits 1 unless the candidate became stable.
+rollout to its end, a line for each change, and exits 1 unless the candidate became
+stable: the reason and what ` + "`weir rollout why`" + ` says are on standard error then.
 
 A pipeline keeps one document for all its releases, and says what is new:
 --service and --to go before what the document says, --endpoint brings the
@@ -47,6 +51,7 @@ candidate along as a version of that name, --meta is shown with the rollout.`,
 	cmd.Flags().StringVar(&f.revision, "revision", "", "tells builds of one name apart, a digest say; with --endpoint")
 	cmd.Flags().StringArrayVar(&f.meta, "meta", nil, "NAME=VALUE shown with the rollout, again for more")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "follow it to its end; exit 1 unless it succeeded")
+	patienceFlag(cmd, &f.patience)
 	return cmd
 }
 
@@ -74,9 +79,9 @@ func (c *cli) start(ctx context.Context, f startFlags) error {
 		return c.printResult(a)
 	}
 	if c.output == "table" {
-		writeResult(c.out, &r)
+		writeResult(c.page(), &r)
 	}
-	return c.watch(ctx, client, r.ID)
+	return c.follow(ctx, client, following{id: r.ID, wants: rollout.Succeeded, patience: f.patience})
 }
 
 // override puts what the flags say into the plan. The control API validates the

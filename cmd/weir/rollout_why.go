@@ -218,7 +218,7 @@ func remarks(r *api.Rollout, d *api.Decision) []string {
 
 // writeRules shows all rules, one a line.
 func writeRules(w io.Writer, r *api.Rollout, rules []api.Rule) error {
-	t := newTable(w, "  RULE", "KIND", "STATE", strings.ToUpper(r.To), strings.ToUpper(r.From), "LIMIT", "EVIDENCE", "PATH")
+	t := newTable(w, "  RULE", "KIND", "STATE", strings.ToUpper(r.To), strings.ToUpper(r.From), "LIMIT", "EVIDENCE", "PATH").yield("PATH", "KIND", "LIMIT", "EVIDENCE")
 	for _, rule := range rules {
 		kind := "trigger"
 		if rule.Check {

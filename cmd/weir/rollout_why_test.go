@@ -3,10 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weirproxy/weir/analysis"
-	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/rollout"
 )
@@ -53,33 +51,6 @@ func TestWhy_AHealthDecisionHasNoTable(t *testing.T) {
 	for _, not := range []string{"AGAINST THE LIMIT", "HISTORY", "RULES"} {
 		if strings.Contains(out.String(), not) {
 			t.Errorf("%q is in:\n%s", not, out.String())
-		}
-	}
-}
-
-func TestWatch_PrintsEachTransitionOnceAndEachNewStand(t *testing.T) {
-	var out strings.Builder
-	w := &watcher{c: &cli{out: &out}}
-	at := time.Date(2026, 1, 5, 14, 2, 10, 0, time.UTC)
-	r := &api.Rollout{
-		From: "blue", To: "green", Phase: rollout.Progressing, Stages: 2, InForce: true, StageElapsed: 1, StageLength: 60,
-		Weights: map[string]configs.Weight{"blue": 9500, "green": 500},
-		History: []api.Transition{{At: at, To: rollout.Progressing, Reason: "started by ana"}},
-	}
-	for range 3 {
-		w.show(r)
-		r.StageElapsed++ // time alone is not worth a line
-	}
-	r.WaitingFor = rollout.WaitEvidence
-	w.show(r)
-	r.Phase = rollout.Paused
-	r.History = append(r.History, api.Transition{At: at, To: rollout.Paused, Reason: "paused by ana"})
-	w.show(r)
-	for text, want := range map[string]int{
-		"started by ana": 1, "paused by ana": 1, "stage 1/2, 1s of 1m": 1, "waiting for evidence": 2, "stage 1/2": 3,
-	} {
-		if got := strings.Count(out.String(), text); got != want {
-			t.Errorf("%q is there %d times, want %d:\n%s", text, got, want, out.String())
 		}
 	}
 }
