@@ -1,15 +1,17 @@
 package control
 
 import (
-	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/weirproxy/weir/analysis/hist"
+	"github.com/weirproxy/weir/control/exposition"
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
 )
 
@@ -29,14 +31,18 @@ func (c *counter) add(id versionID) {
 	c.counts[id]++
 }
 
-func (c *counter) snapshot() map[versionID]uint64 {
+// write writes the counts in order, under labels of the given names.
+func (c *counter) write(f *exposition.Family, first, second string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.counts)
+	counts := maps.Clone(c.counts)
+	c.mu.Unlock()
+	for _, id := range slices.SortedFunc(maps.Keys(counts), versionID.compare) {
+		f.Add(float64(counts[id]), first, id.service, second, id.version)
+	}
 }
 
 // durationBounds are the upper bounds of weir_request_duration_seconds; each
-// latency limit of a rollout in force is added to them.
+// latency limit of a rollout in force and of a service's guard is added to them.
 func durationBounds() []time.Duration {
 	return []time.Duration{
 		time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond,
@@ -46,185 +52,142 @@ func durationBounds() []time.Duration {
 
 // WriteMetrics writes what the Controller knows in Prometheus' text format. No
 // label carries request data. Safe for concurrent use.
+//
+// It reads the table in force, the counters and the last View: neither a request
+// nor the Controller ever waits for it. The short locks that it takes are those of
+// counters of rare events.
 func (c *Controller) WriteMetrics(w io.Writer) {
-	m := &exposition{w: w}
-	v := c.View()
-	c.writeRequests(m, v)
-	c.writeSplits(m, v)
-	c.writeRollouts(m, v)
-	c.writeEndpoints(m)
-	c.writeNotifications(m)
-	c.writeGates(m, v)
-	m.family("weir_state_connected", "gauge", "1 if etcd answers")
-	m.value("weir_state_connected", boolean(v.Store.Connected))
-	m.family("weir_state_blind", "gauge", "1 if the node is cut off for so long that candidates get nothing from it")
-	m.value("weir_state_blind", boolean(v.Store.Blind))
-	m.family("weir_state_revision", "gauge", "revision of the state that this node has")
-	m.value("weir_state_revision", float64(v.Store.Revision))
-	m.family("weir_state_fenced_writes_total", "counter", "writes as the leader that etcd refused because the node had been relieved")
-	m.value("weir_state_fenced_writes_total", float64(c.opts.Store.Status().Fenced))
-	m.family("weir_state_age_seconds", "gauge", "time since the state was last proven fresh")
-	m.value("weir_state_age_seconds", c.opts.Store.Status().Age.Seconds())
+	var p exposition.Page
+	v, now := c.View(), time.Now()
+	services := c.servicesInOrder()
+	c.writeRequests(&p, v, services)
+	c.writeSplits(&p, v)
+	c.writeRollouts(&p, v)
+	c.writeEndpoints(&p, services)
+	c.writeTold(&p, v, now)
+	c.writeState(&p, v, now)
+	_, _ = p.WriteTo(w) // the reader went away if this fails
 }
 
-// row is what was counted of one version.
-type row struct {
-	service, version string
-	totals           stats.Totals
+// servicesInOrder are those that the table in force routes to, by name.
+func (c *Controller) servicesInOrder() []*route.Service {
+	table := c.opts.Tables.Load()
+	if table == nil {
+		return nil
+	}
+	return slices.SortedFunc(slices.Values(table.Services), func(a, b *route.Service) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func (c *Controller) writeRequests(m *exposition, v *View) {
-	var rows []row
-	c.opts.Recorders.Range(func(service, version string, r *stats.Recorder) {
-		rows = append(rows, row{service: service, version: version})
-		r.Totals(&rows[len(rows)-1].totals)
-	})
-	slices.SortFunc(rows, func(a, b row) int {
-		if c := strings.Compare(a.service, b.service); c != 0 {
-			return c
-		}
-		return strings.Compare(a.version, b.version)
-	})
-	// A version that was never used is left out.
-	rows = slices.DeleteFunc(rows, func(r row) bool { return r.totals.Begun() == 0 && r.totals.Lanes[stats.Mirror] == 0 })
-	m.family("weir_requests_total", "counter", "requests ended, by the status that the client got; 0: none of this attempt")
-	for i := range rows {
-		for code, n := range rows[i].totals.Codes {
-			if n > 0 {
-				m.value("weir_requests_total", float64(n), "service", rows[i].service, "version", rows[i].version, "code", fmt.Sprint(code))
+// traffic are the families that are written of each version.
+type traffic struct {
+	requests, errors, duration, inFlight, lanes *exposition.Family
+
+	replays replays
+	totals  stats.Totals // scratch
+	within  []uint64     // scratch
+}
+
+// writeRequests reads the counts of one version after the other: together they
+// would be tens of megabytes. A version that was never used is left out.
+func (c *Controller) writeRequests(p *exposition.Page, v *View, services []*route.Service) {
+	t := &traffic{
+		requests: p.Counter("weir_requests_total", "Requests ended, by the status that the client got; 0: none of this attempt."),
+		errors:   p.Counter("weir_request_errors_total", "Requests that count as errors of their version, by reason."),
+		duration: p.Histogram("weir_request_duration_seconds", "Time from the last request byte sent upstream to the final head."),
+		inFlight: p.Gauge("weir_requests_in_flight", "Requests begun and not ended."),
+		lanes:    p.Counter("weir_lane_requests_total", "Requests begun, by why they went to their version."),
+		replays:  newReplays(p),
+	}
+	limits := latencyLimits(v)
+	for _, s := range services {
+		bounds := boundsWith(limits[s.Name])
+		for _, version := range s.Versions {
+			version.Recorder.Totals(&t.totals)
+			if t.totals.Begun() > 0 || t.totals.Lanes[stats.Mirror] > 0 {
+				t.write(exposition.LabelsOf("service", s.Name, "version", version.Name), bounds)
 			}
 		}
 	}
-	m.family("weir_request_errors_total", "counter", "requests that count as errors of their version")
-	for i := range rows {
-		for reason, n := range rows[i].totals.Reasons {
-			if n > 0 && stats.Reason(reason).Error() {
-				m.value("weir_request_errors_total", float64(n), "service", rows[i].service, "version", rows[i].version, "reason", stats.Reason(reason).String())
-			}
-		}
-	}
-	m.family("weir_lane_requests_total", "counter", "requests begun, by why they went to their version")
-	for i := range rows {
-		for lane, n := range rows[i].totals.Lanes {
-			if n > 0 {
-				m.value("weir_lane_requests_total", float64(n), "service", rows[i].service, "version", rows[i].version, "lane", stats.Lane(lane).String())
-			}
-		}
-	}
-	writeReplays(m, rows)
-	m.family("weir_requests_in_flight", "gauge", "requests begun and not ended")
-	for i := range rows {
-		m.value("weir_requests_in_flight", float64(rows[i].totals.InFlight), "service", rows[i].service, "version", rows[i].version)
-	}
-	m.family("weir_request_duration_seconds", "histogram", "time from the last request byte sent upstream to the final head")
-	for i := range rows {
-		m.histogram("weir_request_duration_seconds", bounds(v, rows[i].service), &rows[i].totals, "service", rows[i].service, "version", rows[i].version)
-	}
 }
 
-// bounds are the histogram's bounds for a service.
-func bounds(v *View, service string) []time.Duration {
-	all := durationBounds()
+func (t *traffic) write(base exposition.Labels, bounds []time.Duration) {
+	for code, n := range t.totals.Codes {
+		if n > 0 {
+			t.requests.AddTo(base, float64(n), "code", strconv.Itoa(code))
+		}
+	}
+	for reason, n := range t.totals.Reasons {
+		if n > 0 && stats.Reason(reason).Error() {
+			t.errors.AddTo(base, float64(n), "reason", stats.Reason(reason).String())
+		}
+	}
+	for lane, n := range t.totals.Lanes {
+		if n > 0 {
+			t.lanes.AddTo(base, float64(n), "lane", stats.Lane(lane).String())
+		}
+	}
+	t.inFlight.AddTo(base, float64(t.totals.InFlight))
+	t.replays.write(base, &t.totals)
+	t.writeDuration(base, bounds)
+}
+
+func (t *traffic) writeDuration(base exposition.Labels, bounds []time.Duration) {
+	t.within = t.within[:0]
+	seconds := make([]float64, len(bounds))
+	var below uint64
+	next := 0
+	for i, bound := range bounds {
+		// A bucket belongs below the bound if its middle does: within 1.6 %.
+		for ; next < len(t.totals.Latency) && hist.Mid(next) <= bound; next++ {
+			below += t.totals.Latency[next]
+		}
+		t.within = append(t.within, below)
+		seconds[i] = bound.Seconds()
+	}
+	t.duration.Buckets(base, seconds, t.within, t.totals.Latency.Total(), t.totals.LatencySum.Seconds())
+}
+
+// latencyLimits are the configured limits by service.
+func latencyLimits(v *View) map[string][]time.Duration {
+	limits := make(map[string][]time.Duration)
+	for i := range v.Services {
+		if doc := &v.Services[i].Document; doc.Guard != nil {
+			limits[doc.Name] = append(limits[doc.Name], doc.GuardPolicy().Limits()...)
+		}
+	}
 	for i := range v.Rollouts {
-		r := &v.Rollouts[i]
-		if r.InForce && r.State.Service == service {
+		if r := &v.Rollouts[i]; r.InForce {
 			for _, rule := range r.Rules {
 				if rule.Condition.Latency > 0 {
-					all = append(all, rule.Condition.Latency)
+					limits[r.State.Service] = append(limits[r.State.Service], rule.Condition.Latency)
 				}
 			}
 		}
 	}
+	return limits
+}
+
+// boundsWith are a histogram's bounds for a service with the given limits.
+func boundsWith(limits []time.Duration) []time.Duration {
+	all := append(durationBounds(), limits...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func (c *Controller) writeSplits(m *exposition, v *View) {
-	m.family("weir_split_weight_ratio", "gauge", "share of keys in force on this node, cuts included")
+func (c *Controller) writeSplits(p *exposition.Page, v *View) {
+	weights := p.Gauge("weir_split_weight_ratio", "Share of keys in force on this node, cuts included.")
+	roles := p.Gauge("weir_version_role", "1 for what the version is: stable, candidate, kept or idle.")
+	refused := p.Gauge("weir_service_refused", "1 for a service whose present document this node cannot use; it keeps the last good one.")
 	for i := range v.Services {
 		s := &v.Services[i]
-		for _, version := range s.Versions {
-			m.value("weir_split_weight_ratio", float64(version.Weight)/10_000, "service", s.Document.Name, "version", version.Name)
+		for j := range s.Versions {
+			version := &s.Versions[j]
+			base := exposition.LabelsOf("service", s.Document.Name, "version", version.Name)
+			weights.AddTo(base, float64(version.Weight)/10_000)
+			roles.AddTo(base, 1, "role", version.Role)
+		}
+		if s.Refused != "" {
+			refused.Add(1, "service", s.Document.Name)
 		}
 	}
-}
-
-func (c *Controller) writeRollouts(m *exposition, v *View) {
-	m.family("weir_rollout_phase", "gauge", "1 for the phase of each rollout in force")
-	for i := range v.Rollouts {
-		if r := &v.Rollouts[i]; r.InForce {
-			m.value("weir_rollout_phase", 1, "service", r.State.Service, "rollout", r.State.ID, "phase", string(r.State.Phase))
-		}
-	}
-	m.family("weir_rollout_evidence", "gauge", "evidence against the candidate as a share of what proves it worse, by rule")
-	for i := range v.Rollouts {
-		r := &v.Rollouts[i]
-		if !r.InForce {
-			continue
-		}
-		for _, rule := range r.Rules {
-			if rule.Threshold > 0 {
-				m.value("weir_rollout_evidence", rule.Evidence/rule.Threshold, "service", r.State.Service, "rollout", r.State.ID, "rule", rule.Rule)
-			}
-		}
-	}
-	m.family("weir_rollbacks_total", "counter", "candidates that this node took to 0, by what proved them worse")
-	rollbacks := c.rollbacks.snapshot()
-	for _, id := range slices.SortedFunc(maps.Keys(rollbacks), func(a, b versionID) int { return strings.Compare(a.service+a.version, b.service+b.version) }) {
-		m.value("weir_rollbacks_total", float64(rollbacks[id]), "service", id.service, "path", id.version)
-	}
-}
-
-// exposition writes Prometheus' text format. Errors are the reader's: it went away.
-type exposition struct{ w io.Writer }
-
-func (m *exposition) family(name, kind, help string) {
-	fmt.Fprintf(m.w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-}
-
-// value writes one sample. Labels are pairs of name and value.
-func (m *exposition) value(name string, value float64, labels ...string) {
-	fmt.Fprintf(m.w, "%s%s %v\n", name, formatLabels(labels), value)
-}
-
-func (m *exposition) histogram(name string, bounds []time.Duration, t *stats.Totals, labels ...string) {
-	var below uint64
-	next := 0
-	for _, bound := range bounds {
-		// A bucket belongs below the bound if its middle does: within 1.6 %.
-		for ; next < len(t.Latency) && hist.Mid(next) <= bound; next++ {
-			below += t.Latency[next]
-		}
-		m.value(name+"_bucket", float64(below), append(slices.Clone(labels), "le", fmt.Sprint(bound.Seconds()))...)
-	}
-	total := float64(t.Latency.Total())
-	m.value(name+"_bucket", total, append(slices.Clone(labels), "le", "+Inf")...)
-	m.value(name+"_sum", t.LatencySum.Seconds(), labels...)
-	m.value(name+"_count", total, labels...)
-}
-
-func formatLabels(pairs []string) string {
-	if len(pairs) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteByte('{')
-	for i := 0; i < len(pairs); i += 2 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(pairs[i])
-		b.WriteString(`="`)
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(pairs[i+1]))
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	return b.String()
-}
-
-func boolean(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -4,36 +4,32 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
+	"github.com/weirproxy/weir/control/exposition"
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
 
-func (c *Controller) writeEndpoints(m *exposition) {
-	m.family("weir_endpoint_up", "gauge", "1 if the endpoint is up and not ejected")
-	for _, e := range c.endpoints() {
-		m.value("weir_endpoint_up", boolean(e.Up()), "service", e.Service, "version", e.Version, "endpoint", e.Address)
+func (c *Controller) writeEndpoints(p *exposition.Page, services []*route.Service) {
+	up := p.Gauge("weir_endpoint_up", "1 if the endpoint is up and not ejected.")
+	for _, s := range services {
+		for _, version := range s.Versions {
+			base := exposition.LabelsOf("service", s.Name, "version", version.Name)
+			// Two names may lead to one address: it is up if either is.
+			states := map[string]bool{}
+			for _, e := range version.Endpoints() {
+				states[e.Address] = states[e.Address] || e.Up()
+			}
+			for _, address := range slices.Sorted(maps.Keys(states)) {
+				up.AddTo(base, exposition.Flag(states[address]), "endpoint", address)
+			}
+		}
 	}
-	m.family("weir_endpoint_ejections_total", "counter", "endpoints taken out for the requests that they failed")
-	ejections := c.ejections.snapshot()
-	for _, id := range slices.SortedFunc(maps.Keys(ejections), versionID.compare) {
-		m.value("weir_endpoint_ejections_total", float64(ejections[id]), "service", id.service, "version", id.version)
-	}
-	c.writeCircuits(m)
+	c.ejections.write(p.Counter("weir_endpoint_ejections_total", "Endpoints taken out for the requests that they failed."), "service", "version")
+	c.writeCircuits(p)
 }
 
-// endpoints are all endpoints in order. They are written after the registry's
-// lock is free: w may be slow, and a cut needs the lock.
-func (c *Controller) endpoints() []*upstream.Endpoint {
-	var all []*upstream.Endpoint
-	c.opts.Endpoints.Range(func(e *upstream.Endpoint) { all = append(all, e) })
-	slices.SortFunc(all, func(a, b *upstream.Endpoint) int {
-		return cmp.Or(versionID{a.Service, a.Version}.compare(versionID{b.Service, b.Version}), strings.Compare(a.Address, b.Address))
-	})
-	return all
-}
-
-func (c *Controller) writeCircuits(m *exposition) {
+func (c *Controller) writeCircuits(p *exposition.Page) {
 	type row struct {
 		id       versionID
 		circuit  upstream.Circuit
@@ -44,8 +40,8 @@ func (c *Controller) writeCircuits(m *exposition) {
 		rows = append(rows, row{versionID{service, version}, circuit, requests})
 	})
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(a.id.compare(b.id), cmp.Compare(a.circuit, b.circuit)) })
-	m.family("weir_circuit_open_total", "counter", "requests that found their version at one of its limits")
+	open := p.Counter("weir_circuit_open_total", "Requests that found their version at one of its limits.")
 	for _, r := range rows {
-		m.value("weir_circuit_open_total", float64(r.requests), "service", r.id.service, "version", r.id.version, "reason", r.circuit.String())
+		open.Add(float64(r.requests), "service", r.id.service, "version", r.id.version, "reason", r.circuit.String())
 	}
 }

@@ -1,33 +1,38 @@
 package control
 
-import "github.com/weirproxy/weir/proxy/stats"
+import (
+	"github.com/weirproxy/weir/control/exposition"
+	"github.com/weirproxy/weir/proxy/stats"
+)
 
-// writeReplays writes what versions were asked beyond the requests of clients.
-func writeReplays(m *exposition, rows []row) {
-	m.family("weir_retries_total", "counter", "attempts that followed one on the version, by why they did")
-	for i := range rows {
-		for cause, n := range rows[i].totals.Retries {
-			if n > 0 {
-				m.value("weir_retries_total", float64(n), "service", rows[i].service, "version", rows[i].version, "reason", stats.Cause(cause).String())
-			}
+// replays are the families of what versions were asked beyond the requests of
+// clients.
+type replays struct{ retries, denied, copies *exposition.Family }
+
+func newReplays(p *exposition.Page) replays {
+	return replays{
+		retries: p.Counter("weir_retries_total", "Attempts that followed one on the version, by why they did."),
+		denied:  p.Counter("weir_retries_denied_total", "Attempts that would have followed one on the version but for the budget."),
+		copies:  p.Counter("weir_mirror_requests_total", "Copies of requests, by how they ended: ok, the reason of their failure, or dropped."),
+	}
+}
+
+func (r *replays) write(base exposition.Labels, totals *stats.Totals) {
+	for cause, n := range totals.Retries {
+		if n > 0 {
+			r.retries.AddTo(base, float64(n), "reason", stats.Cause(cause).String())
 		}
 	}
-	m.family("weir_retries_denied_total", "counter", "attempts that would have followed one on the version but for the budget")
-	for i := range rows {
-		if n := rows[i].totals.Denied; n > 0 {
-			m.value("weir_retries_denied_total", float64(n), "service", rows[i].service, "version", rows[i].version)
+	if totals.Denied > 0 {
+		r.denied.AddTo(base, float64(totals.Denied))
+	}
+	for reason, n := range totals.Copies {
+		if n > 0 {
+			r.copies.AddTo(base, float64(n), "result", copied(stats.Reason(reason)))
 		}
 	}
-	m.family("weir_mirror_requests_total", "counter", "copies of requests, by how they ended: ok, the reason of their failure, or dropped")
-	for i := range rows {
-		for reason, n := range rows[i].totals.Copies {
-			if n > 0 {
-				m.value("weir_mirror_requests_total", float64(n), "service", rows[i].service, "version", rows[i].version, "result", copied(stats.Reason(reason)))
-			}
-		}
-		if n := rows[i].totals.Dropped; n > 0 {
-			m.value("weir_mirror_requests_total", float64(n), "service", rows[i].service, "version", rows[i].version, "result", "dropped")
-		}
+	if totals.Dropped > 0 {
+		r.copies.AddTo(base, float64(totals.Dropped), "result", "dropped")
 	}
 }
 

@@ -48,14 +48,6 @@ func (c *Controller) count(after notify.Entry, failure error) {
 	c.notifications.add(versionID{name, result})
 }
 
-func (c *Controller) writeNotifications(m *exposition) {
-	counts := c.notifications.snapshot()
-	m.family("weir_notifications_total", "counter", "deliveries of events that this node tried, by what became of them")
-	for _, id := range slices.SortedFunc(maps.Keys(counts), versionID.compare) {
-		m.value("weir_notifications_total", float64(counts[id]), "notifier", id.service, "result", id.version)
-	}
-}
-
 // listNotifiers are all notifiers by name. The slice must not be changed.
 func (m *mirror) listNotifiers() []NotifierView {
 	if m.listed != nil {

@@ -21,7 +21,7 @@ func (c *Controller) show(now time.Time) {
 	status := c.opts.Store.Status()
 	v := &View{
 		At: now, Node: c.opts.Node, Leader: c.leading, LeaderNode: c.mirror.leader,
-		Store: StoreView{Connected: status.Connected, Revision: c.mirror.revision, Age: status.Age, Blind: c.sight.blind},
+		Store: StoreView{Connected: status.Connected, Revision: c.mirror.revision, Age: status.Age, Blind: c.sight.blind, Unreadable: len(c.mirror.bad)},
 	}
 	if c.loaded && (c.mirror.keys != nil || c.mirror.source == store.SourceDisk) {
 		v.Store.Source = c.mirror.source.String()

@@ -40,6 +40,8 @@ type StoreView struct {
 	Source    string        // `etcd` or `disk`
 	Err       string
 	Blind     bool // cut off for so long that candidates get nothing from this node
+
+	Unreadable int // stored values that cannot be read; the last good ones are kept
 }
 
 // ServiceView is one service as this node sees it.

@@ -172,3 +172,18 @@ func (t *TLS) build(contents [][]byte) (*tls.Config, error) {
 	}
 	return config, nil
 }
+
+// Expiry says when the certificate of a file ends.
+type Expiry struct {
+	File string
+	At   time.Time
+}
+
+// Expiries are those of the certificates in use, in the order of TLSFiles.
+func (t *TLS) Expiries() []Expiry {
+	var all []Expiry
+	for i, c := range t.current.Load().Certificates {
+		all = append(all, Expiry{File: t.files.KeyPairs[i].Cert, At: c.Leaf.NotAfter})
+	}
+	return all
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
@@ -268,18 +266,6 @@ func (n *node) ready() error {
 		return errors.New("clients are not accepted yet")
 	}
 	return nil
-}
-
-func (n *node) writeMetrics(w io.Writer) {
-	n.controller.WriteMetrics(w)
-	fmt.Fprint(w, "# HELP weir_client_rejections_total requests refused before a version was chosen\n# TYPE weir_client_rejections_total counter\n")
-	n.handler.Rejections(func(reason proxy.Rejection, requests uint64) {
-		fmt.Fprintf(w, "weir_client_rejections_total{reason=%q} %d\n", reason, requests)
-	})
-	fmt.Fprintf(w, "# HELP weir_client_connections open client connections\n# TYPE weir_client_connections gauge\nweir_client_connections %d\n", n.server.Connections())
-	fmt.Fprintf(w, "# HELP weir_tunnels_open upgraded connections, WebSockets say\n# TYPE weir_tunnels_open gauge\nweir_tunnels_open %d\n", n.handler.Tunnels())
-	n.observers.writeMetrics(w)
-	metrics.WriteProcessMetrics(w)
 }
 
 func proxyOptions(config *configs.Node) proxy.Options {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/exposition"
 	"github.com/weirproxy/weir/proxy"
 	"github.com/weirproxy/weir/proxy/access"
 	"github.com/weirproxy/weir/proxy/trace"
@@ -86,11 +85,13 @@ func (n *node) reopen(ctx context.Context) error {
 }
 
 // writeMetrics writes what was lost.
-func (o *observers) writeMetrics(w io.Writer) {
+func (o *observers) writeMetrics(p *exposition.Page) {
 	if o.access != nil {
-		fmt.Fprintf(w, "# HELP weir_access_log_dropped_total lines of the access log that were not written\n# TYPE weir_access_log_dropped_total counter\nweir_access_log_dropped_total %d\n", o.access.Dropped())
+		p.Counter("weir_access_log_dropped_total", "Lines of the access log that were not written.").Add(float64(o.access.Dropped()))
 	}
 	if o.spans != nil {
-		fmt.Fprintf(w, "# HELP weir_spans_total spans by what became of them\n# TYPE weir_spans_total counter\nweir_spans_total{result=\"sent\"} %d\nweir_spans_total{result=\"dropped\"} %d\n", o.spans.Sent(), o.spans.Dropped())
+		spans := p.Counter("weir_spans_total", "Spans, by what became of them: sent or dropped.")
+		spans.Add(float64(o.spans.Sent()), "result", "sent")
+		spans.Add(float64(o.spans.Dropped()), "result", "dropped")
 	}
 }

@@ -62,12 +62,13 @@ type API struct {
 	openapi  []byte
 	attempts *attempts
 	sessions *sessions
+	scrapes  *scrapes
 	pages    Pages
 }
 
 // New returns the handler of the control address. It starts nothing.
 func New(o Options) *API {
-	a := &API{Options: o, mux: http.NewServeMux(), attempts: newAttempts(), sessions: newSessions()}
+	a := &API{Options: o, mux: http.NewServeMux(), attempts: newAttempts(), sessions: newSessions(), scrapes: newScrapes(o.Metrics)}
 	if a.Log == nil {
 		a.Log = zap.NewNop()
 	}

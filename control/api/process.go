@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -55,7 +54,7 @@ func (a *API) registerProcess() {
 // NewStatus returns the handler of the status address: /metrics, /healthz and
 // /readyz alone, without a token.
 func NewStatus(o Options) http.Handler {
-	a := &API{Options: o}
+	a := &API{Options: o, scrapes: newScrapes(o.Metrics)}
 	mux := http.NewServeMux()
 	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
 		mux.HandleFunc("GET "+path, a.plain(path))
@@ -66,22 +65,12 @@ func NewStatus(o Options) http.Handler {
 func (a *API) plain(path string) http.HandlerFunc {
 	switch path {
 	case "/metrics":
-		return a.metrics
+		return a.scrapes.serve
 	case "/healthz":
 		return healthz
 	default:
 		return a.readyz
 	}
-}
-
-func (a *API) metrics(w http.ResponseWriter, _ *http.Request) {
-	// Rendered first: a slow reader must not hold whatever the writer holds.
-	var text bytes.Buffer
-	if a.Metrics != nil {
-		a.Metrics(&text)
-	}
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(text.Bytes()) // the client went away if this fails
 }
 
 func healthz(w http.ResponseWriter, _ *http.Request) {
