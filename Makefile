@@ -20,7 +20,14 @@ need-cc:
 	@command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc, or run the target with RACE="; exit 1; }
 
 build: need-go ## build the binary into bin/weir
-	$(GO) build -trimpath -o $(BIN) ./cmd/weir
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/weir
+
+.PHONY: dist dist-check image
+dist: need-go ## archives for linux and darwin, amd64 and arm64, with checksums and bills of materials, into dist/
+	$(GO) run ./cmd/dist $(DIST)
+
+dist-check: need-go ## dist, then once more from a fresh clone without any cache: the bytes must be equal, the checksums right, the binary must run
+	DIST="$(DIST)" ./cmd/dist/check.sh
 
 run: build ## watch a canary turn bad and be put back (Ctrl-C ends it)
 	$(BIN) demo
@@ -98,4 +105,4 @@ h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	$(GO) run ./bench/h2spec -h2spec bin/h2spec
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

@@ -73,7 +73,9 @@ func (l *Lab) build(pkg string) (string, error) {
 		return binary, nil
 	}
 	binary := filepath.Join(l.Dir, "bin", strings.ReplaceAll(pkg, "/", "-"))
-	out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/weirproxy/weir/"+pkg).CombinedOutput()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/weirproxy/weir/"+pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as bin/weir is built, so that little is compiled twice
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("cannot build %s: %w\n%s", pkg, err, out)
 	}
