@@ -31,6 +31,13 @@ func notifyUpgrade(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR2) }
 // judges or answers the control API; its callers wait in the socket's queue.
 func (n *node) upgrade(ctx context.Context, failed chan<- error) (done bool) {
 	started := time.Now()
+	tellSystemd(systemdReloading)
+	defer patiently(watchdog())()
+	defer func() {
+		if !done {
+			tellSystemd(systemdKept)
+		}
+	}()
 	h, err := n.bear()
 	if err != nil {
 		n.log.Error("not handed over: the new process cannot be started", zap.Error(err))
@@ -59,7 +66,7 @@ func (n *node) upgrade(ctx context.Context, failed chan<- error) (done bool) {
 		}
 	}
 	n.stopStatus() // before it turns red: the new one answers for both
-	tellSystemd(fmt.Sprintf("MAINPID=%d", h.cmd.Process.Pid))
+	tellSystemd(fmt.Sprintf("MAINPID=%d\n%s", h.cmd.Process.Pid, systemdReady))
 	n.log.Info("handed over", zap.Int("pid", h.cmd.Process.Pid), zap.Duration("took", time.Since(started)))
 	return true
 }
@@ -122,7 +129,7 @@ func (n *node) bear() (h *heir, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the binary: %w", err)
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	pair, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a connection to the new process: %w", err)
 	}
@@ -153,7 +160,7 @@ func (n *node) bear() (h *heir, err error) {
 		}
 	}
 	h.cmd = exec.Command(path, os.Args[1:]...)
-	h.cmd.Env = append(os.Environ(), handoverEnv+"="+strings.Join(names, ";"))
+	h.cmd.Env = append(heirsEnvironment(), handoverEnv+"="+strings.Join(names, ";"))
 	h.cmd.Stdin, h.cmd.Stdout, h.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	h.cmd.ExtraFiles = h.files
 	if err := h.cmd.Start(); err != nil {
@@ -161,6 +168,19 @@ func (n *node) bear() (h *heir, err error) {
 	}
 	_ = theirs.Close() // so that its end is heard
 	return h, nil
+}
+
+// socketPair makes two sockets that no program started meanwhile gets. Linux can
+// do that in one call, others cannot.
+func socketPair() (pair [2]int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if pair, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0); err != nil {
+		return pair, err
+	}
+	unix.CloseOnExec(pair[0])
+	unix.CloseOnExec(pair[1])
+	return pair, nil
 }
 
 // duplicate returns a file of a listening socket. net's File would do, but Fd of

@@ -19,7 +19,7 @@ import (
 // stops end what runs and wait for it. Each may be called again; nil: it never
 // ran.
 type stops struct {
-	store, controller, api, status func()
+	store, controller, beat, api, status func()
 }
 
 // run serves until ctx ends, then drains: clients first, then the control API,
@@ -71,11 +71,11 @@ func (n *node) await(ctx context.Context, failed chan error, upgrades <-chan os.
 	for {
 		select {
 		case <-ctx.Done():
-			tellSystemd("STOPPING=1")
+			tellSystemd(systemdStopping)
 			return nil
 		case err := <-failed:
 			n.log.Error("stopping", zap.Error(err))
-			tellSystemd("STOPPING=1")
+			tellSystemd(systemdStopping)
 			return err
 		case <-upgrades:
 			if n.upgrade(ctx, failed) {
@@ -89,7 +89,7 @@ func (n *node) await(ctx context.Context, failed chan error, upgrades <-chan os.
 // process that it takes over from answered for the health of both.
 func (n *node) succeed(failed chan<- error) error {
 	if n.elder == nil {
-		tellSystemd("READY=1")
+		tellSystemd(systemdReady)
 		return nil
 	}
 	n.answer(failed)
@@ -103,6 +103,8 @@ func (n *node) steer(failed chan<- error) {
 	n.stops.store = n.spawn(failed, "store", n.store.Run)
 	n.stops.controller = n.spawn(failed, "controller", n.controller.Run)
 	n.store.Lead()
+	within, view := watchdog(), n.controller.View
+	n.stops.beat = n.spawn(failed, "watchdog", func(ctx context.Context) error { return beat(ctx, within, view) })
 }
 
 // answer serves the control API and the status.
@@ -118,7 +120,7 @@ func (n *node) answer(failed chan<- error) {
 
 // stopSteering ends what steer began, and the control API, which needs it.
 func (n *node) stopSteering() {
-	for _, stop := range []func(){n.stops.api, n.stops.controller, n.stops.store} {
+	for _, stop := range []func(){n.stops.api, n.stops.beat, n.stops.controller, n.stops.store} {
 		if stop != nil {
 			stop()
 		}
