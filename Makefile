@@ -29,6 +29,9 @@ dist: need-go ## archives for linux and darwin, amd64 and arm64, with checksums 
 dist-check: need-go ## dist, then once more from a fresh clone without any cache: the bytes must be equal, the checksums right, the binary must run
 	DIST="$(DIST)" ./cmd/dist/check.sh
 
+image: ## the Dockerfile's image, where an engine runs
+	docker build -t weir .
+
 run: build ## watch a canary turn bad and be put back (Ctrl-C ends it)
 	$(BIN) demo
 
@@ -46,6 +49,7 @@ check: need-go ## formatting, vet, linter, tidy modules
 	$(GO) vet ./... && $(GO) vet -tags e2e ./bench/...
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) -checks 'all,-ST1000,-ST1003,-ST1005' ./...
+	@configs/systemd/check.sh
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh') .ci/run; else echo "no shellcheck: apt-get install shellcheck"; fi
 
 docs: need-go ## write the reference of documents anew from the comments of configs

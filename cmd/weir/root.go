@@ -125,6 +125,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newTokenCommand(),
 		c.newAuditCommand(),
 		c.newStateCommand(),
+		c.newHealthzCommand(),
 		c.newManCommand(),
 		c.newVersionCommand(),
 	}
