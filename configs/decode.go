@@ -60,6 +60,10 @@ func (d *decoder) value(n *node, v reflect.Value, at where) {
 		d.fail(n, at, "give it one, or remove the field", "it has no value")
 		return
 	}
+	if value, ok := v.Addr().Interface().(*FlagValue); ok {
+		d.flagValue(n, value, at)
+		return
+	}
 	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		d.text(n, text, at)
 		return

@@ -19,6 +19,7 @@ const (
 	KindRollout  Kind = "Rollout"
 	KindNotifier Kind = "Notifier"
 	KindFreeze   Kind = "Freeze"
+	KindFlag     Kind = "Flag"
 )
 
 // Document is one decoded document: exactly one of its pointers is set. It is
@@ -32,6 +33,7 @@ type Document struct {
 	Rollout  *Rollout
 	Notifier *Notifier
 	Freeze   *Freeze
+	Flag     *Flag
 
 	places map[string]place
 }
@@ -49,6 +51,8 @@ func (d *Document) Kind() Kind {
 		return KindNotifier
 	case d.Freeze != nil:
 		return KindFreeze
+	case d.Flag != nil:
+		return KindFlag
 	}
 	return ""
 }
@@ -66,6 +70,8 @@ func (d *Document) Name() string {
 		return d.Notifier.Name
 	case KindFreeze:
 		return d.Freeze.Name
+	case KindFlag:
+		return d.Flag.Name
 	}
 	return ""
 }
@@ -156,6 +162,9 @@ func decodeDocument(root *node, kind Kind) (Document, Problems) {
 		}
 	}
 	d.value(&body, reflect.ValueOf(target).Elem(), where{})
+	if p := document.Rollout; p != nil && p.Flag != "" && p.Service == "" {
+		p.Service = FlagService(p.Flag)
+	}
 	problems := d.problems
 	for _, p := range document.check() {
 		// A field that could not be decoded is not complained about a second time.
@@ -171,7 +180,7 @@ func decodeDocument(root *node, kind Kind) (Document, Problems) {
 
 // target makes the value that the document's kind asks for, or reports why not.
 func (d *decoder) target(root *node, wanted Kind, document *Document) any {
-	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze)}
+	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag)}
 	kind, at := wanted, where{"kind", "kind"}
 	var first *node
 	for _, e := range root.entries {
@@ -206,6 +215,9 @@ func (d *decoder) target(root *node, wanted Kind, document *Document) any {
 	case KindFreeze:
 		document.Freeze = new(Freeze)
 		return document.Freeze
+	case KindFlag:
+		document.Flag = new(Flag)
+		return document.Flag
 	case "":
 		d.fail(root, at, "write kind: "+oneOf(kinds), "the document does not say what it is")
 	default:
@@ -254,6 +266,8 @@ func (d *Document) check() Problems {
 		return d.Notifier.Validate()
 	case KindFreeze:
 		return d.Freeze.Validate()
+	case KindFlag:
+		return d.Flag.Validate()
 	}
 	return nil
 }

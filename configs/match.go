@@ -49,16 +49,21 @@ func (m *Match) check(r *report, path string) {
 	if named != 1 {
 		r.add(path, "write one of header, cookie and query", "it names %d things to look at", named)
 	}
-	if len(m.Values) > maxMatchValues {
-		r.add(field(path, "values"), fmt.Sprintf("keep at most %d, or choose a share", maxMatchValues), "there are %d values", len(m.Values))
-	}
-	for i, value := range m.Values {
-		if value == "" || len(value) > 256 || !isFieldValue(value) {
-			r.add(item(field(path, "values"), i), "write 1 to 256 printable characters", "%q can be nobody's value", value)
-		}
-	}
+	r.values(field(path, "values"), m.Values)
 	if m.Share < 0 || m.Share > Whole {
 		r.add(field(path, "share"), "write a share such as 10%", "%s is not a share of users", m.Share)
+	}
+}
+
+// values checks what requests are compared with.
+func (r *report) values(path string, values []string) {
+	if len(values) > maxMatchValues {
+		r.add(path, fmt.Sprintf("keep at most %d, or choose a share", maxMatchValues), "there are %d values", len(values))
+	}
+	for i, value := range values {
+		if value == "" || len(value) > 256 || !isFieldValue(value) {
+			r.add(item(path, i), "write 1 to 256 printable characters", "%q can be nobody's value", value)
+		}
 	}
 }
 

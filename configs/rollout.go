@@ -9,6 +9,9 @@ const (
 	StrategyRolling   = "rolling"
 	StrategyAllAtOnce = "all-at-once"
 
+	// StrategyFlag ramps a variant of a flag by stages, as a canary does a version.
+	StrategyFlag = "flag"
+
 	// StrategyManual is the strategy of weights moved by hand. No document
 	// carries it.
 	StrategyManual = "manual"
@@ -24,7 +27,12 @@ type Rollout struct {
 	// is where users go back to.
 	To string `json:"to" yaml:"to"`
 
-	// Strategy is `canary`, `blue-green`, `rolling` or `all-at-once`.
+	// Flag, with strategy `flag` alone and instead of Service, names the flag whose
+	// variant To is released. Empty: a version is.
+	Flag string `json:"flag,omitempty" yaml:"flag,omitempty"`
+
+	// Strategy is `canary`, `blue-green`, `rolling`, `all-at-once` or, for a flag,
+	// `flag`.
 	Strategy string `json:"strategy" yaml:"strategy"`
 
 	// Stages of a canary in order; their weights never fall. A named list

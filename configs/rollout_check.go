@@ -22,7 +22,10 @@ const (
 // not change p, and takes zero for a default.
 func (p *Rollout) Validate() Problems {
 	r := &report{}
-	r.name("service", p.Service)
+	if _, ok := FlagOf(p.Service); !ok && p.Strategy != StrategyFlag && p.Flag == "" {
+		r.name("service", p.Service)
+	}
+	p.checkFlag(r)
 	switch {
 	case p.To == "":
 		r.add("to", versionHint, "the candidate is not named")
@@ -51,7 +54,7 @@ func (p *Rollout) Validate() Problems {
 }
 
 func (p *Rollout) checkStrategy(r *report) {
-	strategies := []string{StrategyCanary, StrategyBlueGreen, StrategyRolling, StrategyAllAtOnce}
+	strategies := []string{StrategyCanary, StrategyBlueGreen, StrategyRolling, StrategyAllAtOnce, StrategyFlag}
 	switch {
 	case p.Strategy == "":
 		r.add("strategy", "write strategy: "+oneOf(strategies), "the strategy is missing")
@@ -69,14 +72,16 @@ func (p *Rollout) checkStrategy(r *report) {
 			r.add(name, fmt.Sprintf("remove it, or write strategy: %s", strategy), "%s has no meaning with strategy %s", name, p.Strategy)
 		}
 	}
-	only("stages", StrategyCanary, len(p.Stages) > 0)
+	if p.Strategy != StrategyFlag {
+		only("stages", StrategyCanary, len(p.Stages) > 0)
+	}
 	only("checks", StrategyRolling, len(p.Checks) > 0)
 	only("batch", StrategyRolling, p.Batch != 0)
 	only("max_unavailable", StrategyRolling, p.MaxUnavailable != nil)
 	only("pause_between", StrategyRolling, p.PauseBetween != 0)
 	only("preview", StrategyBlueGreen, p.Preview != nil)
-	if p.Strategy == StrategyCanary && len(p.Stages) == 0 {
-		r.add("stages", "write stages: [{weight: 5%, duration: 10m}, {weight: 100%}]", "a canary has at least one stage")
+	if (p.Strategy == StrategyCanary || p.Strategy == StrategyFlag) && len(p.Stages) == 0 {
+		r.add("stages", "write stages: [{weight: 5%, duration: 10m}, {weight: 100%}]", "a %s rollout has at least one stage", p.Strategy)
 	}
 }
 

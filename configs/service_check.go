@@ -33,17 +33,22 @@ func (s *Service) Validate() Problems {
 	s.checkPool(r)
 	s.Resources.validate(r)
 	if s.Guard != nil {
-		r.triggers("guard.triggers", s.Guard.Triggers)
-		r.metrics("guard.metrics", s.Guard.Metrics)
-		for i, t := range s.Guard.Triggers {
-			r.measurable(field(item("guard.triggers", i), "condition"), t.Condition, s.Guard.Metrics, false)
-		}
-		r.span("guard.bake", s.Guard.Bake, maxSpan)
-		r.span("guard.unready_for", s.Guard.UnreadyFor, maxTimeout)
-		r.latencyLimits("guard.triggers", s.Guard.rules())
+		s.Guard.check(r, "guard")
 	}
 	s.checkReplays(r)
 	return r.problems
+}
+
+func (g *Guard) check(r *report, path string) {
+	triggers := field(path, "triggers")
+	r.triggers(triggers, g.Triggers)
+	r.metrics(field(path, "metrics"), g.Metrics)
+	for i, t := range g.Triggers {
+		r.measurable(field(item(triggers, i), "condition"), t.Condition, g.Metrics, false)
+	}
+	r.span(field(path, "bake"), g.Bake, maxSpan)
+	r.span(field(path, "unready_for"), g.UnreadyFor, maxTimeout)
+	r.latencyLimits(triggers, g.rules())
 }
 
 func (s *Service) checkVersions(r *report) {

@@ -8,7 +8,7 @@ import (
 
 // Stored are the documents that live in etcd.
 type Stored interface {
-	Service | Rollout | Notifier | Freeze
+	Service | Rollout | Notifier | Freeze | Flag
 }
 
 // Encode gives the canonical JSON of a document, its kind first: what is put
@@ -42,6 +42,9 @@ func DecodeStoredNotifier(data []byte) (*Notifier, error) { return decodeStored[
 // DecodeStoredFreeze reads the value of freezes/<name> as tolerantly.
 func DecodeStoredFreeze(data []byte) (*Freeze, error) { return decodeStored[Freeze](data) }
 
+// DecodeStoredFlag reads the value of flags/<name> as tolerantly.
+func DecodeStoredFlag(data []byte) (*Flag, error) { return decodeStored[Flag](data) }
+
 func decodeStored[T Stored](data []byte) (*T, error) {
 	var stored struct {
 		Kind Kind `json:"kind"`
@@ -71,6 +74,8 @@ func kindOf(document any) Kind {
 		return KindRollout
 	case Notifier:
 		return KindNotifier
+	case Flag:
+		return KindFlag
 	default:
 		return KindFreeze
 	}

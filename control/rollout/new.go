@@ -111,7 +111,7 @@ func plannable(plan configs.Rollout, svc configs.Service, cur Service) *Refusal 
 		return refuse("abort or finish that one first", "rollout %q is in force", cur.Rollout)
 	case plan.To == cur.Stable:
 		return refuse("write a version that is not stable", "version %q is stable already", plan.To)
-	case plan.Strategy == configs.StrategyCanary && len(plan.Stages) == 0:
+	case (plan.Strategy == configs.StrategyCanary || plan.Strategy == configs.StrategyFlag) && len(plan.Stages) == 0:
 		return refuse("write at least one stage", "the plan has no stages")
 	}
 	v := plan.Version

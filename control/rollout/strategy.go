@@ -12,7 +12,7 @@ const maxStages = 100
 
 // strategies are those that a plan may have.
 func strategies() []string {
-	return []string{configs.StrategyCanary, configs.StrategyBlueGreen, configs.StrategyRolling, configs.StrategyAllAtOnce}
+	return []string{configs.StrategyCanary, configs.StrategyBlueGreen, configs.StrategyRolling, configs.StrategyAllAtOnce, configs.StrategyFlag}
 }
 
 // admit limits the versions of a rolling rollout to the endpoints that its

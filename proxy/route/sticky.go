@@ -12,10 +12,11 @@ type By uint8
 
 // Kinds of sticky key.
 const (
-	Cookie  By = iota // a cookie of ours that carries the bucket
-	Header            // a request header
-	Query             // a parameter of the query
-	Address           // the client's address
+	Cookie    By = iota // a cookie of ours that carries the bucket
+	Header              // a request header
+	Query               // a parameter of the query
+	Address             // the client's address
+	Attribute           // what an application says of its user
 )
 
 // Sticky says how the bucket of a request's sticky key is found. Immutable once
