@@ -30,6 +30,9 @@ type decision struct {
 	// if it is absent.
 	cookie func(name string) []byte
 
+	// flagged is what the service's flags came to. Nil: no request had any so far.
+	flagged *flagged
+
 	// sentAt is when the last byte of the request was sent; 0: not yet.
 	sentAt atomic.Int64
 
@@ -77,6 +80,9 @@ func (d *decision) start() {
 	now := d.h.Now()
 	d.decided = decided{now: now, startedAt: now, bucket: -1}
 	d.sentAt.Store(0)
+	if d.flagged != nil {
+		d.flagged.flags = nil
+	}
 }
 
 // locate finds the route. It returns the status and the word of weir's own
@@ -109,7 +115,7 @@ func (d *decision) choose() {
 	}
 	d.lane = stats.Split
 	at := 0 // without a mix every bucket has the same version
-	if s.Mixed || s.Rollout != "" || s.Pins != nil {
+	if s.Mixed || s.Rollout != "" || s.Pins != nil || s.FlagsDraw {
 		// A candidate that has everything is still under trial, and one client's
 		// failures still count once.
 		at = d.drawBucket()
@@ -120,7 +126,7 @@ func (d *decision) choose() {
 	}
 	var fresh, old bool
 	d.version, d.pin, fresh, old = s.Choose(at, d.pin, d.h.unix(d.now))
-	d.issue = fresh && s.Mixed
+	d.issue = fresh && s.Mixed || d.issue && s.FlagsDraw
 	if old {
 		d.lane = stats.Forced // other weights drew its version: no evidence
 	}
@@ -171,7 +177,7 @@ func (d *decision) drawBucket() int {
 				return bucket
 			}
 		}
-		d.issue = d.service.Mixed // a cookie is given only while it decides something
+		d.issue = d.service.Mixed || d.service.FlagsDraw // a cookie is given only while it decides something
 	default:
 		key = d.keyOf(s.By, s.Name)
 	}
@@ -252,6 +258,9 @@ func (d *decision) exhausted() {
 
 // begin counts the request as begun on its version.
 func (d *decision) begin(at int64) {
+	if d.flagged != nil && len(d.flagged.flags) > 0 {
+		d.beginFlags(at)
+	}
 	if d.route.Forced != nil {
 		d.token = d.version.Recorder.BeginApart(d.shard, d.lane, at)
 		return
@@ -278,6 +287,9 @@ func (d *decision) headed(at int64, status int) {
 		d.credit(failed) // a call is what its end says
 	}
 	d.version.Recorder.Head(&d.token, d.headAt, time.Duration(d.headAt-from), status, bad)
+	if d.flagged != nil && len(d.flagged.flags) > 0 {
+		d.headFlags(d.headAt, time.Duration(d.headAt-from), status, bad)
+	}
 }
 
 // gatewayFailure reports whether a status says that the endpoint could not answer.
@@ -320,6 +332,9 @@ func (d *decision) recordNow(o stats.Outcome) {
 		d.credit(true)
 	}
 	d.version.Recorder.End(&d.token, d.now, o)
+	if d.flagged != nil && len(d.flagged.flags) > 0 {
+		d.endFlags(d.now, o)
+	}
 }
 
 // release ends the request. An outcome that nobody recorded is that of a

@@ -56,6 +56,8 @@ func classify(name []byte) fieldKind {
 		return kindIf(name, "connection", fieldConnection)
 	case 11:
 		return kindIf(name, "grpc-status", fieldGRPCStatus)
+	case 12:
+		return kindIf(name, "x-weir-flags", fieldHop) // weir alone says who gets what
 	case 13:
 		if equalFold(name, "x-weir-mirror") {
 			return fieldHop // weir alone says what is a copy

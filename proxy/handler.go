@@ -100,6 +100,9 @@ func (x *exchange) serve() {
 		return
 	}
 	x.choose()
+	if len(x.service.Flags) > 0 {
+		x.evaluateFlags()
+	}
 	if !x.pick() {
 		x.refused()
 		return

@@ -149,7 +149,7 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 			dst = appendField(dst, f.name, f.value)
 		}
 	}
-	dst = x.appendIdentity(x.appendForwarded(dst))
+	dst = x.appendFlags(x.appendIdentity(x.appendForwarded(dst)))
 	if edits != nil {
 		dst = x.appendPieces(dst, edits.Lines)
 	}

@@ -39,6 +39,10 @@ type Input struct {
 	// Services are the documents by name. A service without one has no route.
 	Services map[string]Source
 
+	// Flags are the documents of flags by name. Their states are among States, by
+	// configs.FlagService.
+	Flags map[string]FlagSource
+
 	// States are by name of the service. A service without one is all on stable.
 	States map[string]State
 
@@ -75,6 +79,10 @@ type Outcome struct {
 type Built struct {
 	services map[string]*built
 	uniform  []*route.Split // by version index: all buckets are that version's
+
+	flags   map[string]*builtFlag
+	carried map[string][]*builtFlag // by service
+	serial  int64                   // of the last form of a flag
 }
 
 // built is one service as it is routed.
@@ -101,6 +109,7 @@ type print struct {
 	keys          *route.Keyring
 	cut           string // names of versions that are cut
 	addresses     string // of its names
+	flags         string // that its requests carry
 }
 
 // Effective returns the weights in force of a service by version, cuts included,
@@ -108,6 +117,9 @@ type print struct {
 func (b *Built) Effective(service string) map[string]configs.Weight {
 	if s := b.services[service]; s != nil {
 		return s.effective
+	}
+	if name, ok := configs.FlagOf(service); ok && b.flags[name] != nil {
+		return b.flags[name].effective
 	}
 	return nil
 }
@@ -155,14 +167,22 @@ func Build(in Input) (*route.Table, Outcome) {
 	for _, c := range in.Cuts {
 		b.cuts[c.Rollout] = append(b.cuts[c.Rollout], c)
 	}
+	b.built.serial = b.Last.serial
+	b.compileFlags()
+	b.carry()
 	for name, source := range in.Services {
 		if s := b.form(name, source); s != nil {
 			b.built.services[name] = s
 		}
 	}
 	table := b.table()
+	for _, name := range sortedKeys(b.built.flags) {
+		table.Flags = append(table.Flags, b.built.flags[name].flag)
+	}
 	return table, Outcome{Refused: b.refused, Built: b.built}
 }
+
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
 
 // builder is one Build under way.
 type builder struct {
@@ -213,6 +233,7 @@ func (b *builder) lastGood(name string, state State, why error) *built {
 func (b *builder) compile(name string, source Source, state State, last *built) (*built, error) {
 	cut := b.cutVersions(state.Service)
 	p := print{source: source.ModRevision, state: state.ModRevision, keys: b.Keys, cut: cut.String()}
+	_, p.flags = b.flagsOf(name)
 	if last != nil {
 		p.addresses = b.addressesOf(last.names) // the same names, if the rest is
 	}

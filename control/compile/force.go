@@ -63,13 +63,7 @@ func (b *builder) force(st rollout.Service, s *route.Service, cut names) (*route
 	}
 	out := &route.Force{Version: s.Versions[i]}
 	for _, m := range f.Match {
-		by, name := route.Header, m.Header
-		switch {
-		case m.Cookie != "":
-			by, name = route.Cookie, m.Cookie
-		case m.Query != "":
-			by, name = route.Query, m.Query
-		}
+		by, name := place(m.Header, m.Cookie, m.Query)
 		if m.Share > 0 && b.Keys == nil {
 			return nil, fmt.Errorf("cannot route service %q: the keys that draw its users have not been read yet", s.Name)
 		}

@@ -47,12 +47,15 @@ type Flag struct {
 	// Record says that the outcomes of routed requests are counted by variant.
 	Record bool
 
-	// Tag changes with whatever could change an evaluation of the flag.
-	Tag uint64
-
 	keys *Keyring
 	seed uint64
 }
+
+// TargetingKey is the attribute that is the subject's key, by OpenFeature's name.
+const TargetingKey = "targetingKey"
+
+// MaxFlags bounds the flags that the requests of one service carry.
+const MaxFlags = 16
 
 // Variant is one of the values of a flag.
 type Variant struct {
@@ -192,7 +195,12 @@ func (f *Flag) holds(r *FlagRule, s Subject, environment string, unix int64) boo
 		return false
 	}
 	for i := range r.All {
-		if c := &r.All[i]; !c.Met(s.Value(c.By, c.Name)) {
+		c := &r.All[i]
+		value := s.Value(c.By, c.Name)
+		if c.By == Attribute && c.Name == TargetingKey {
+			value = s.FlagKey(f.KeyBy, f.KeyName)
+		}
+		if !c.Met(value) {
 			return false
 		}
 	}

@@ -86,6 +86,13 @@ type Service struct {
 	Shield   bool
 	Fallback *Fallback
 
+	// Flags are evaluated for each request and passed on to the endpoint, at most
+	// MaxFlags of them. Environment is where the service runs. FlagsDraw says that
+	// a client's bucket decides one of them.
+	Flags       []*Flag
+	FlagsDraw   bool
+	Environment string
+
 	// Replaced holds all statuses whose answers another attempt may replace, so
 	// that those of all others cost one look.
 	Replaced StatusSet

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Table is a node's routing at one revision. Immutable and safe for concurrent
@@ -21,6 +22,9 @@ type Table struct {
 	Services []*Service
 
 	byName map[string]*Service
+
+	// Flags are all flags in the order of their names.
+	Flags []*Flag
 
 	// hosts is keyed by the labels of a host, the last first. Its root holds the
 	// rules for any host, as those below no name at all.
@@ -98,6 +102,15 @@ func (t *Table) Match(q *Request) *Route {
 
 // Service returns the service of the given name, or nil. Not for the hot path.
 func (t *Table) Service(name string) *Service { return t.byName[name] }
+
+// Flag returns the flag of the given name, or nil.
+func (t *Table) Flag(name string) *Flag {
+	i, ok := slices.BinarySearchFunc(t.Flags, name, func(f *Flag, name string) int { return strings.Compare(f.Name, name) })
+	if !ok {
+		return nil
+	}
+	return t.Flags[i]
+}
 
 // match returns the route of the narrowest rule below paths, which may be nil.
 func match(paths *node[[]*entry], q *Request) *Route {
