@@ -117,11 +117,7 @@ func TestProxy_SmallGetAllocatesNothing(t *testing.T) {
 // stickyByCookie makes a service with a mix of versions sticky.
 func stickyByCookie(t testing.TB, s *route.Service) {
 	t.Helper()
-	keys, err := route.NewKeyring(bytes.NewReader(bytes.Repeat([]byte("seed"), 64)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Sticky = &route.Sticky{By: route.Cookie, Name: "weir_id", Keys: keys}
+	s.Sticky = &route.Sticky{By: route.Cookie, Name: "weir_id", Keys: testKeyring(t)}
 	s.Mixed = true
 }
 

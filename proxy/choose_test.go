@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -23,11 +22,7 @@ func mixed(t *testing.T, sticky *route.Sticky) func(*route.Service, *Options) {
 		}
 		s.Split, s.Mixed, s.Sticky = route.NewSplit(labels, 2), true, sticky
 		if sticky != nil {
-			keys, err := route.NewKeyring(bytes.NewReader(bytes.Repeat([]byte("seed"), 64)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			sticky.Keys = keys
+			sticky.Keys = testKeyring(t)
 		}
 	}
 }

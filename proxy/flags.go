@@ -81,6 +81,7 @@ func (d *decision) appendFlags(dst []byte) []byte {
 // who were drawn are evidence.
 func (d *decision) beginFlags(at int64) {
 	if d.flagged.begun {
+		d.endFlags(at, stats.Outcome{}) // of an answer that is held back; it has counted
 		return
 	}
 	d.flagged.begun = true

@@ -26,4 +26,7 @@ func TestHotPath_AllocatesNothing(t *testing.T) {
 	f("anonymous", func() { s.Anonymous(user, user, 1) })
 	f("check", func() { s.CheckCookie(value, testNow) })
 	f("append", func() { dst = s.AppendCookie(dst[:0], 7, testNow, true) })
+
+	flag, visitor := flagToEvaluate(t)
+	f("flag", func() { dst = flag.AppendPiece(dst[:0], flag.Evaluate(visitor, "production", testNow)) })
 }
