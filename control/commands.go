@@ -151,7 +151,7 @@ func (c *Controller) begin(after rollout.Pair, was rollout.Service, document int
 	p, err := c.move(change{before: rollout.Pair{Service: was}, after: after, actor: actor, at: now}, Reply{
 		Name: after.Service.Name, ID: after.Rollout.ID, Created: true, Text: describe(after.Rollout),
 	})
-	p.txn.If = append(p.txn.If, store.ModRevision(store.ServiceKey(after.Service.Name), document))
+	p.txn.If = append(p.txn.If, store.ModRevision(documentKey(after.Service.Name), document))
 	return p, err
 }
 
@@ -225,7 +225,10 @@ func (c *Controller) service(name string) (entry[configs.Service], entry[rollout
 	if ok && okState {
 		return doc, state, nil
 	}
-	names := slices.Sorted(maps.Keys(c.mirror.services))
+	if flag, ok := configs.FlagOf(name); ok {
+		return doc, state, refuse(NotFound, "apply its document with `weir apply -f FILE` first", "there is no flag %q", flag)
+	}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(c.mirror.services)), func(name string) bool { _, flag := configs.FlagOf(name); return flag })
 	hint := "apply its document with `weir apply -f FILE` first"
 	if len(names) > 0 {
 		hint = "there are: " + strings.Join(names, ", ")

@@ -114,6 +114,7 @@ type Controller struct {
 
 	trials     map[string]*trial                 // by rollout
 	opening    map[string]bool                   // trials whose evidence is being read
+	kills      map[string]Kill                   // of flags, that etcd does not have yet
 	cuts       map[string]map[string]rollout.Cut // this node's own, by rollout and version
 	journaling map[string]int                    // cuts on their way to the disk, by rollout
 	turns      map[string]turn                   // by service: what its next step waits for
@@ -180,7 +181,7 @@ func New(o Options) *Controller {
 		opts: o, log: o.Log,
 		inbox: make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
-		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, cuts: map[string]map[string]rollout.Cut{},
+		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, kills: map[string]Kill{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},
 		reports: map[string]lastReport{}, rates: map[versionID]*rate{}, postman: newPostman(), questions: map[string]*question{}, hookNames: map[string]bool{},

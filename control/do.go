@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,9 @@ type plan struct {
 	// cut, if set, is in force on this node already: the command has had its
 	// effect on traffic even if it cannot be written now.
 	cut bool
+
+	// early says what effect that was. Empty: the traffic is back on stable.
+	early string
 }
 
 // Do carries out a person's command and returns when it is written and this
@@ -58,7 +62,7 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 		switch {
 		case err != nil && p.cut:
 			p.reply.Warnings = append(p.reply.Warnings,
-				"the traffic is back on stable here and that is on disk; the store did not take the change yet: "+err.Error())
+				cmp.Or(p.early, "the traffic is back on stable here and that is on disk")+"; the store did not take the change yet: "+err.Error())
 			return p.reply, nil
 		case err != nil && ramped(cmd):
 			// In steps it would need the store. The traffic does not wait for it.
@@ -143,6 +147,14 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planStart(cmd, random, now)
 	case Act:
 		return c.planAct(cmd, random, now)
+	case ApplyFlag:
+		return c.planApplyFlag(cmd, random, now)
+	case DeleteFlag:
+		return c.planDeleteFlag(cmd, now)
+	case KillFlag:
+		return c.planKill(cmd, now)
+	case RestoreFlag:
+		return c.planRestore(cmd, now)
 	case ApplyFreeze:
 		return c.planApplyFreeze(cmd, now)
 	case DeleteFreeze:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/health"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
@@ -140,7 +141,11 @@ func (c *Controller) failingRounds(service, version string) int {
 }
 
 // versionUp reports whether a version has an endpoint that takes requests.
+// A variant of a flag has none and is always up.
 func (c *Controller) versionUp(service, version string) bool {
+	if _, flag := configs.FlagOf(service); flag {
+		return true
+	}
 	v := c.compiled(service, version)
 	return v != nil && v.Pool.AnyUp()
 }
@@ -149,6 +154,9 @@ func (c *Controller) versionUp(service, version string) bool {
 // must have been resolved, if it has nothing else, and where endpoints are probed, one of them must have answered well. Until then an endpoint counts
 // as up, which is right for users of a version and wrong for those it never had.
 func (c *Controller) ready(service, version string) bool {
+	if _, flag := configs.FlagOf(service); flag {
+		return true
+	}
 	v := c.compiled(service, version)
 	if v == nil {
 		return false

@@ -58,6 +58,7 @@ func (c *Controller) look(now time.Time) {
 		c.beginQueued(now, fence)
 		c.forgetQuestions(now)
 	}
+	c.settleKills(now)
 	c.ensureKeys(now)
 	c.announce(now)
 	c.tally(now)

@@ -42,6 +42,8 @@ type mirror struct {
 
 	notifiers map[string]entry[configs.Notifier]
 	freezes   map[string]entry[configs.Freeze]
+	flags     map[string]entry[configs.Flag] // each stands among services as well
+	kills     map[string]entry[Kill]         // by flag
 	queued    map[string]bool                // rollouts that wait for another
 	outbox    map[string]entry[notify.Entry] // by the key below outbox/
 	queues    map[string][]string            // keys of what is still to be delivered, by queue, in order
@@ -85,6 +87,8 @@ func newMirror() *mirror {
 
 		notifiers: make(map[string]entry[configs.Notifier]),
 		freezes:   make(map[string]entry[configs.Freeze]),
+		flags:     make(map[string]entry[configs.Flag]),
+		kills:     make(map[string]entry[Kill]),
 		outbox:    make(map[string]entry[notify.Entry]),
 		queues:    make(map[string][]string),
 		queued:    make(map[string]bool),
@@ -138,7 +142,13 @@ func (m *mirror) keysHeld() []string {
 			keys = append(keys, prefix+n)
 		}
 	}
-	add(store.Services, slices.Collect(maps.Keys(m.services))...)
+	for name := range m.services {
+		if _, flag := configs.FlagOf(name); !flag {
+			add(store.Services, name)
+		}
+	}
+	add(store.Flags, slices.Collect(maps.Keys(m.flags))...)
+	add(store.Kills, slices.Collect(maps.Keys(m.kills))...)
 	add(store.States, slices.Collect(maps.Keys(m.states))...)
 	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)
 	add(store.Evidences, slices.Collect(maps.Keys(m.evidence))...)
@@ -202,6 +212,15 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 	case store.Freezes:
 		err = putDocument(m.freezes, name, kv, configs.DecodeStoredFreeze)
 		ch.told = true
+	case store.Flags:
+		if err = putDocument(m.flags, name, kv, configs.DecodeStoredFlag); err == nil {
+			flag := m.flags[name]
+			m.services[configs.FlagService(name)] = entry[configs.Service]{value: flag.value.Service(), raw: flag.raw, mod: flag.mod}
+		}
+		ch.served = true
+	case store.Kills:
+		err = put(m.kills, name, kv)
+		ch.served = true
 	case store.Outbox:
 		err = m.putOutbox(name, kv)
 		ch.told = true
@@ -296,6 +315,13 @@ func (m *mirror) drop(key string, ch *changes) {
 	case store.Freezes:
 		delete(m.freezes, name)
 		ch.told = true
+	case store.Flags:
+		delete(m.flags, name)
+		delete(m.services, configs.FlagService(name))
+		ch.served = true
+	case store.Kills:
+		delete(m.kills, name)
+		ch.served = true
 	case store.Outbox:
 		m.dropOutbox(name)
 		ch.told = true

@@ -3,6 +3,7 @@ package control
 import (
 	"go.uber.org/zap"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/proxy/route"
 )
@@ -15,9 +16,17 @@ func (c *Controller) publish() {
 		Revision: c.mirror.revision, Cuts: c.cutsInForce(), Keys: c.mirror.keys, Addresses: c.names.addresses,
 		Endpoints: c.opts.Endpoints, Recorders: c.opts.Recorders, Last: c.built,
 		Services: make(map[string]compile.Source, len(c.mirror.services)),
+		Flags:    make(map[string]compile.FlagSource, len(c.mirror.flags)),
 		States:   make(map[string]compile.State, len(c.mirror.states)),
 	}
+	for name, doc := range c.mirror.flags {
+		_, killed := c.killed(name)
+		in.Flags[name] = compile.FlagSource{Document: doc.value, ModRevision: doc.mod, Killed: killed}
+	}
 	for name, doc := range c.mirror.services {
+		if _, flag := configs.FlagOf(name); flag {
+			continue
+		}
 		in.Services[name] = compile.Source{Document: doc.value, ModRevision: doc.mod}
 	}
 	for name, state := range c.mirror.states {

@@ -56,7 +56,7 @@ func (c *Controller) enqueue(wanted configs.Rollout, doc entry[configs.Service],
 	}
 	text := fmt.Sprintf("%s; %d before it", describe(s), len(waiting)+1)
 	return plan{write: true, reply: Reply{Name: service, ID: id, Created: true, Text: text}, txn: store.Txn{
-		If: []store.Compare{store.Absent(store.RolloutKey(id)), store.ModRevision(store.ServiceKey(service), doc.mod)},
+		If: []store.Compare{store.Absent(store.RolloutKey(id)), store.ModRevision(documentKey(service), doc.mod)},
 		Then: []store.Op{store.Put(store.RolloutKey(id), value), c.audit(AuditView{
 			At: now, Actor: actor, Action: "rollout queued", Object: "rollouts/" + id, Text: text,
 		})},
@@ -87,7 +87,7 @@ func (c *Controller) beginQueued(now time.Time, fence store.Compare) {
 			c.stuckQueue(first, err, now)
 			continue
 		}
-		txn.If = append(txn.If, store.ModRevision(store.ServiceKey(service), doc.mod))
+		txn.If = append(txn.If, store.ModRevision(documentKey(service), doc.mod))
 		c.commit(service, first.ID, txn)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
@@ -30,7 +31,9 @@ func (c *Controller) show(now time.Time) {
 		v.Store.Err = status.Err.Error()
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.mirror.services)) {
-		v.Services = append(v.Services, c.showService(name, now))
+		if _, flag := configs.FlagOf(name); !flag {
+			v.Services = append(v.Services, c.showService(name, now))
+		}
 	}
 	ids := c.mirror.newestFirst()
 	for _, id := range ids[:min(len(ids), maxShownRollouts)] {
@@ -43,6 +46,7 @@ func (c *Controller) show(now time.Time) {
 			Leader: name == c.mirror.leader, Self: name == c.opts.Node, Silent: c.silent[name], SeenAt: n.At,
 		})
 	}
+	v.Flags = c.showFlags(now)
 	v.Audit = c.mirror.newestAudit()
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)

@@ -24,6 +24,7 @@ type View struct {
 
 	Notifiers []NotifierView // by name
 	Freezes   []FreezeView   // by name
+	Flags     []FlagView     // by name
 
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.

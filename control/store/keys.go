@@ -17,6 +17,8 @@ const (
 	Tallies   = "tallies/"
 	Notifiers = "notifiers/"
 	Freezes   = "freezes/"
+	Flags     = "flags/"
+	Kills     = "kills/"
 	Outbox    = "outbox/"
 	Audit     = "audit/"
 
@@ -57,6 +59,12 @@ func NotifierKey(name string) string { return Notifiers + name }
 // FreezeKey is the key of a Freeze document.
 func FreezeKey(name string) string { return Freezes + name }
 
+// FlagKey is the key of a Flag document.
+func FlagKey(name string) string { return Flags + name }
+
+// KillKey is the key of the fact that a person switched a flag off.
+func KillKey(flag string) string { return Kills + flag }
+
 // OutboxKey is the key of an effect that was decided and still has to be carried out.
 func OutboxKey(id string) string { return Outbox + id }
 
@@ -77,7 +85,7 @@ func CutOf(key string) (rollout, node string, ok bool) {
 // serve with etcd gone. What lives under a lease, the judge's counters and the
 // trail do not, and leaving them out keeps the copy quiet between changes.
 func cached(key string) bool {
-	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes} {
+	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes, Flags, Kills} {
 		if strings.HasPrefix(key, p) {
 			return true
 		}

@@ -1,0 +1,269 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
+)
+
+// A flag's variants are released like a service's versions: each Flag document
+// stands among the services as one without routes and endpoints, named by
+// configs.FlagService, so that state, rollouts, judge, cuts, queue and freezes
+// know nothing of flags.
+
+// ApplyFlag creates or replaces a Flag. Which variant is stable, and the shares,
+// stay as they are.
+type ApplyFlag struct {
+	Document configs.Flag
+	IfMatch  int64 // ModRevision of the document; 0: any; -1: it must be absent
+	DryRun   bool
+	Actor    string
+}
+
+// DeleteFlag removes a Flag and its state.
+type DeleteFlag struct {
+	Name    string
+	IfMatch int64
+	Actor   string
+}
+
+// KillFlag gives everybody the flag's default until RestoreFlag: on this node at
+// once, on the others when they hear of it. It ends a rollout of the flag.
+type KillFlag struct {
+	Name   string
+	Reason string
+	Actor  string
+}
+
+// RestoreFlag ends a kill.
+type RestoreFlag struct {
+	Name  string
+	Actor string
+}
+
+func (ApplyFlag) command()   {}
+func (DeleteFlag) command()  {}
+func (KillFlag) command()    {}
+func (RestoreFlag) command() {}
+
+// Kill is the value of kills/<flag>.
+type Kill struct {
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// FlagView is one flag as this node sees it.
+type FlagView struct {
+	Document      configs.Flag
+	ModRevision   int64
+	State         rollout.Service
+	StateRevision int64
+	Refused       string // why the present document is not evaluated; empty: it is
+	Killed        *Kill  // nil: it is not
+	Variants      []VersionView
+}
+
+// maxFlags bounds the flags of a cluster.
+const maxFlags = 2000
+
+// Flag returns the flag of that name.
+func (v *View) Flag(name string) (*FlagView, bool) {
+	for i := range v.Flags {
+		if v.Flags[i].Document.Name == name {
+			return &v.Flags[i], true
+		}
+	}
+	return nil, false
+}
+
+// documentKey is the key of the document of a service, or of the flag that
+// stands among services by that name.
+func documentKey(service string) string {
+	if flag, ok := configs.FlagOf(service); ok {
+		return store.FlagKey(flag)
+	}
+	return store.ServiceKey(service)
+}
+
+func (c *Controller) flagDocuments() documents[configs.Flag] {
+	return documents[configs.Flag]{"flag", "flags", maxFlags, store.FlagKey, c.mirror.flags}
+}
+
+// killed returns the kill of a flag: one in etcd, or one that is on its way there.
+func (c *Controller) killed(flag string) (Kill, bool) {
+	if k, ok := c.kills[flag]; ok {
+		return k, true
+	}
+	k, ok := c.mirror.kills[flag]
+	return k.value, ok
+}
+
+func (c *Controller) showFlags(now time.Time) []FlagView {
+	var views []FlagView
+	for _, name := range slices.Sorted(maps.Keys(c.mirror.flags)) {
+		flag := c.mirror.flags[name]
+		s := c.showService(configs.FlagService(name), now)
+		v := FlagView{Document: flag.value, ModRevision: flag.mod, State: s.State, StateRevision: s.StateRevision, Refused: s.Refused, Variants: s.Versions}
+		if k, ok := c.killed(name); ok {
+			v.Killed = &k
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+// planApplyFlag writes a flag's document, and the first state of a new one.
+func (c *Controller) planApplyFlag(cmd ApplyFlag, random string, now time.Time) (plan, error) {
+	doc := cmd.Document
+	if problems := doc.Validate(); len(problems) > 0 {
+		return plan{}, &Error{Kind: Invalid, Text: fmt.Sprintf("flag %q cannot be used", doc.Name), Problems: texts(problems)}
+	}
+	service := doc.Service()
+	state, hasState := c.mirror.states[service.Name]
+	_, exists := c.mirror.flags[doc.Name]
+	if exists && hasState {
+		if err := c.keeps(service, state.value); err != nil {
+			return plan{}, err
+		}
+	}
+	p, err := planPut(c, c.flagDocuments(), putting[configs.Flag]{doc.Name, doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+	if err != nil || !p.write {
+		return p, err
+	}
+	p.reply.Warnings = c.withoutServices(doc)
+	if exists && hasState {
+		p.txn.If = append(p.txn.If, store.ModRevision(store.StateKey(service.Name), state.mod))
+		return p, nil
+	}
+	return p, c.begins(&p.txn, &p.reply, rollout.NewService(service, now), service, random, now, cmd.Actor)
+}
+
+// withoutServices warns of services that are not there: they may come later.
+func (c *Controller) withoutServices(doc configs.Flag) []string {
+	var gone []string
+	for _, name := range doc.Services {
+		if _, ok := c.mirror.services[name]; !ok {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("no requests carry the flag for %s: there is no such service yet", strings.Join(gone, ", "))}
+}
+
+func (c *Controller) planDeleteFlag(cmd DeleteFlag, now time.Time) (plan, error) {
+	p, err := planRemove(c, c.flagDocuments(), cmd.Name, cmd.IfMatch, cmd.Actor, now)
+	if err != nil {
+		return plan{}, err
+	}
+	id := configs.FlagService(cmd.Name)
+	if r, ok := c.mirror.inForce(id); ok {
+		return plan{}, &Error{Kind: Conflict, Allowed: r.Allowed(), Text: fmt.Sprintf("flag %q cannot be deleted: rollout %s is in force (%s)", cmd.Name, r.ID, r.Phase), Hint: "abort it first"}
+	}
+	if waiting := c.mirror.queuedOf(id); len(waiting) > 0 {
+		return plan{}, refuse(Conflict, "abort it first", "flag %q cannot be deleted: rollout %s waits for it", cmd.Name, waiting[0].ID)
+	}
+	p.txn.If = append(p.txn.If, store.ModRevision(store.StateKey(id), c.mirror.states[id].mod))
+	p.txn.Then = append(p.txn.Then, store.Delete(store.StateKey(id)), store.Delete(store.KillKey(cmd.Name)))
+	return p, nil
+}
+
+// planKill switches a flag off: table first, then etcd. What is evaluated from
+// now on does not wait for the write.
+func (c *Controller) planKill(cmd KillFlag, now time.Time) (plan, error) {
+	if _, ok := c.mirror.flags[cmd.Name]; !ok {
+		return plan{}, refuse(NotFound, "list them with `weir get flags`", "there is no flag %q", cmd.Name)
+	}
+	if k, ok := c.mirror.kills[cmd.Name]; ok {
+		return plan{reply: Reply{Name: cmd.Name, Text: fmt.Sprintf("flag %s is killed already, by %s at %s", cmd.Name, k.value.Actor, k.value.At.UTC().Format(time.RFC3339))}}, nil
+	}
+	kill := Kill{At: now, Actor: cmd.Actor, Reason: cmd.Reason}
+	if _, ok := c.kills[cmd.Name]; !ok {
+		c.kills[cmd.Name] = kill
+		c.publish()
+		c.unshown = true
+	}
+	p, err := c.writeKill(cmd.Name, kill, now)
+	p.cut, p.early = true, "everybody gets the default here, until the process ends"
+	return p, err
+}
+
+// writeKill writes a kill down, and ends the rollout that it cuts short.
+func (c *Controller) writeKill(flag string, kill Kill, now time.Time) (plan, error) {
+	value, err := encode(nil, kill)
+	if err != nil {
+		return plan{}, err
+	}
+	text := fmt.Sprintf("flag %s killed", flag)
+	if kill.Reason != "" {
+		text += ": " + kill.Reason
+	}
+	p := plan{write: true, reply: Reply{Name: flag, Text: text}}
+	id := configs.FlagService(flag)
+	if r, ok := c.mirror.inForce(id); ok {
+		before := rollout.Pair{Rollout: r, Service: c.mirror.states[id].value}
+		after, effects, err := rollout.Step(before, rollout.Command{At: now, Actor: kill.Actor, Verb: "abort", Reason: "the flag was killed", Instant: true}, c.stageElapsed(r.ID))
+		if err == nil {
+			c.carryOut(effects)
+			moved, err := c.transaction(change{before: before, after: after, effects: effects, actor: kill.Actor, at: now})
+			if err != nil {
+				return plan{}, err
+			}
+			p.txn = moved
+			p.reply.Text += fmt.Sprintf("; rollout %s aborted", r.ID)
+		}
+	}
+	p.txn.Then = append(p.txn.Then, store.Put(store.KillKey(flag), value),
+		c.audit(AuditView{At: now, Actor: kill.Actor, Action: "kill", Object: "flags/" + flag, Text: p.reply.Text}))
+	return p, nil
+}
+
+func (c *Controller) planRestore(cmd RestoreFlag, now time.Time) (plan, error) {
+	if _, ok := c.mirror.flags[cmd.Name]; !ok {
+		return plan{}, refuse(NotFound, "list them with `weir get flags`", "there is no flag %q", cmd.Name)
+	}
+	kill, written := c.mirror.kills[cmd.Name]
+	if _, ok := c.kills[cmd.Name]; ok && !written {
+		return plan{}, refuse(Unavailable, "try again when etcd can be reached", "the kill of flag %q is still on its way to etcd", cmd.Name)
+	}
+	if !written {
+		return plan{reply: Reply{Name: cmd.Name, Text: fmt.Sprintf("flag %s is not killed", cmd.Name)}}, nil
+	}
+	text := fmt.Sprintf("flag %s restored", cmd.Name)
+	return plan{write: true, reply: Reply{Name: cmd.Name, Text: text}, txn: store.Txn{
+		If: []store.Compare{store.ModRevision(store.KillKey(cmd.Name), kill.mod)},
+		Then: []store.Op{store.Delete(store.KillKey(cmd.Name)),
+			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "restore", Object: "flags/" + cmd.Name, Text: text})},
+	}}, nil
+}
+
+// killRetry is how long a kill is left to the command that made it.
+const killRetry = 2 * time.Second
+
+// settleKills forgets the kills that etcd has by now, and writes the others again.
+func (c *Controller) settleKills(now time.Time) {
+	for flag, kill := range c.kills {
+		if now.Sub(kill.At) < killRetry {
+			continue // whoever asked for it writes it
+		}
+		id := configs.FlagService(flag)
+		if _, ok := c.mirror.flags[flag]; !ok || c.mirror.kills[flag].mod != 0 {
+			delete(c.kills, flag)
+			continue
+		}
+		if c.waits(id, now) {
+			continue
+		}
+		if p, err := c.writeKill(flag, kill, now); err == nil {
+			c.commit(id, "", p.txn)
+		}
+	}
+}
