@@ -20,16 +20,16 @@ type Flag struct {
 	// Name identifies the flag: lower-case letters, digits and dashes, at most 63.
 	Name string `json:"name" yaml:"name"`
 
-	// Type of the values: `boolean`, `string`, `number` or `object`. Empty: that
-	// of the default's value.
+	// Type of the values: `boolean`, `string`, `number` or `object`. Empty:
+	// boolean, or what the default's value is.
 	Type string `json:"type,omitempty" yaml:"type,omitempty"`
 
 	// Variants are the values by name, all of one type, at most 16 of at most
-	// 4 KiB. Empty, for type boolean alone: `on` is true and `off` is false.
+	// 4 KiB. Empty: `on` is true and `off` is false, for type boolean alone.
 	Variants map[string]FlagValue `json:"variants,omitempty" yaml:"variants,omitempty"`
 
-	// Default is the variant that users of a new flag are on, and that everybody
-	// gets while the flag is killed. Empty: `off`, if there is such a variant.
+	// The variant that users of a new flag are on, and that everybody gets while
+	// the flag is killed. Empty: off, which must be one of the variants then.
 	Default string `json:"default,omitempty" yaml:"default,omitempty"`
 
 	// Split are the shares that a new flag starts with; they add up to 100 %.
@@ -60,9 +60,9 @@ type Flag struct {
 
 // FlagKey names one thing that requests carry.
 type FlagKey struct {
-	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header
-	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie
-	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter
+	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header; empty: none is looked at
+	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie; empty: none is looked at
+	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter; empty: none is looked at
 }
 
 // FlagRule gives a variant to those whom it is about.
@@ -76,8 +76,11 @@ type FlagRule struct {
 	// Environments are those in which the rule counts. Empty: all.
 	Environments []string `json:"environments,omitempty" yaml:"environments,omitempty"`
 
-	// From and Until, in RFC 3339, bound when the rule counts. Empty: no bound.
-	From  string `json:"from,omitempty" yaml:"from,omitempty"`
+	// From is when the rule begins to count, in RFC 3339:
+	// "2026-12-24T18:00:00+01:00". Empty: it does from the start.
+	From string `json:"from,omitempty" yaml:"from,omitempty"`
+
+	// Until is when it ends to. Empty: it does not.
 	Until string `json:"until,omitempty" yaml:"until,omitempty"`
 
 	// Share is how many of those users the rule is for, drawn by their key; the
@@ -89,12 +92,13 @@ type FlagRule struct {
 
 // FlagCondition is met by users with one of some values, in one of these places.
 type FlagCondition struct {
-	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header
-	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie
-	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter
+	Header string `json:"header,omitempty" yaml:"header,omitempty"` // name of a request header; empty: none is looked at
+	Cookie string `json:"cookie,omitempty" yaml:"cookie,omitempty"` // name of a cookie; empty: none is looked at
+	Query  string `json:"query,omitempty" yaml:"query,omitempty"`   // name of a query parameter; empty: none is looked at
 
 	// Attribute is what an application says of its user. Of requests that weir
-	// routes it is known for `targetingKey`: the flag's key.
+	// routes only `targetingKey` is known: the flag's key. Empty: one of the others
+	// is named.
 	Attribute string `json:"attribute,omitempty" yaml:"attribute,omitempty"`
 
 	// Values are those that count, exactly. Empty: any value but the empty one.

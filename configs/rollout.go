@@ -20,8 +20,8 @@ const (
 // Rollout is one attempt to make a candidate the stable version, and the plan
 // that it follows.
 type Rollout struct {
-	// Service is the name of the service.
-	Service string `json:"service" yaml:"service"`
+	// Service is the name of the service. Empty: Flag is named instead.
+	Service string `json:"service,omitempty" yaml:"service,omitempty"`
 
 	// To names the candidate. The version that is stable when the rollout starts
 	// is where users go back to.

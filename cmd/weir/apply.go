@@ -31,7 +31,7 @@ func (c *cli) newApplyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change services, and start rollouts, from documents",
-		Long: `apply puts every Service, Notifier and Freeze document into weir's state and starts
+		Long: `apply puts every Service, Flag, Notifier and Freeze document into weir's state and starts
 every Rollout document, in the order of the files. All documents are read first: if one has a
 problem, nothing is applied. It stops at the first document that is refused and
 says which were applied and which were not.
@@ -130,6 +130,8 @@ func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (
 	switch {
 	case d.Notifier != nil:
 		path, body = notifierPath(d.Notifier.Name), d.Notifier
+	case d.Flag != nil:
+		path, body = flagPath(d.Flag.Name), d.Flag
 	case d.Freeze != nil:
 		path, body = freezePath(d.Freeze.Name), d.Freeze
 	default:

@@ -9,14 +9,16 @@ import (
 func (c *cli) newDeleteCommand() *cobra.Command {
 	var ifMatch string
 	cmd := &cobra.Command{
-		Use:   "delete service|notifier|freeze NAME",
-		Short: "Delete a service, a notifier or a freeze",
+		Use:   "delete service|notifier|freeze|flag NAME",
+		Short: "Delete a service, a notifier, a freeze or a flag",
 		Long: `delete removes a service: its routes answer 404 from then on. It is refused
 while a rollout of the service is in force. A notifier that is deleted hears
-nothing more, not even of what happened before. A freeze that is deleted ends.`,
+nothing more, not even of what happened before. A freeze that is deleted ends.
+A flag that is deleted is unknown to applications, which fall back on what they
+have for that.`,
 		Example:   `  weir delete service shop`,
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{"service", "notifier", "freeze"},
+		ValidArgs: []string{"service", "notifier", "freeze", "flag"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
@@ -27,6 +29,8 @@ nothing more, not even of what happened before. A freeze that is deleted ends.`,
 			case "services":
 			case "freezes":
 				path = freezePath(args[1])
+			case "flags":
+				path = flagPath(args[1])
 			case "notifiers":
 				path = notifierPath(args[1])
 			case "rollouts":

@@ -15,8 +15,8 @@ import (
 
 func (c *cli) newGetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "get services|rollouts|nodes|notifiers|freezes [NAME]",
-		Short: "Show services, rollouts, nodes, notifiers or freezes",
+		Use:   "get services|rollouts|nodes|notifiers|freezes|flags [NAME]",
+		Short: "Show services, rollouts, nodes, notifiers, freezes or flags",
 		Long: `get shows what there is, or one of it in detail. -o json is what the API
 answers; its names are stable.`,
 		Example: `  weir get services
@@ -24,7 +24,7 @@ answers; its names are stable.`,
   weir get rollouts -o json
   weir get nodes`,
 		Args:      cobra.RangeArgs(1, 2),
-		ValidArgs: []string{"services", "rollouts", "nodes", "notifiers", "freezes"},
+		ValidArgs: []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
@@ -45,7 +45,7 @@ answers; its names are stable.`,
 
 // kindOf takes a kind in the singular or the plural.
 func kindOf(s string) (string, error) {
-	kinds := []string{"services", "rollouts", "nodes", "notifiers", "freezes"}
+	kinds := []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"}
 	for _, kind := range kinds {
 		if strings.EqualFold(s, kind) || strings.EqualFold(s, strings.TrimSuffix(kind, "s")) {
 			return kind, nil
@@ -66,6 +66,10 @@ func (c *cli) get(ctx context.Context, client *client, kind, name string) error 
 		return c.rolloutStatus(ctx, client, name)
 	case kind == "freezes":
 		return c.getFreezes(ctx, client, name)
+	case kind == "flags" && name == "":
+		return c.getFlags(ctx, client)
+	case kind == "flags":
+		return c.getFlag(ctx, client, name)
 	case kind == "notifiers" && name == "":
 		return c.getNotifiers(ctx, client)
 	case kind == "notifiers":

@@ -36,8 +36,10 @@ func (n *node) apply(ctx context.Context) error {
 				err = n.createNotifier(ctx, *d.Notifier)
 			case configs.KindFreeze:
 				err = n.createFreeze(ctx, *d.Freeze)
+			case configs.KindFlag:
+				err = n.createFlag(ctx, *d.Flag)
 			default:
-				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services, notifiers and freezes are created at start", file, d.Kind())
+				return fmt.Errorf("cannot apply %q at start: it holds a %s; only services, notifiers, freezes and flags are created at start", file, d.Kind())
 			}
 			if err != nil {
 				return fmt.Errorf("cannot apply %q at start: %w", file, err)
@@ -64,36 +66,38 @@ func (n *node) create(ctx context.Context, doc configs.Service) error {
 }
 
 func (n *node) createNotifier(ctx context.Context, doc configs.Notifier) error {
-	if there, ok := n.controller.View().Notifier(doc.Name); ok {
-		if !reflect.DeepEqual(there.Document, doc) {
-			n.log.Warn("notifier in the state differs from the file, and stays", zap.String("notifier", doc.Name),
-				zap.String("hint", "weir apply -f FILE changes it"))
+	there, ok := n.controller.View().Notifier(doc.Name)
+	if !ok {
+		for _, warning := range n.controller.CheckNotifier(&doc) {
+			n.log.Warn("notifier cannot work yet", zap.String("notifier", doc.Name), zap.String("reason", warning))
 		}
-		return nil
 	}
-	if n.controller.View().Store.Source == "disk" {
-		n.log.Warn("notifier not created: etcd cannot be reached", zap.String("notifier", doc.Name))
-		return nil
-	}
-	for _, warning := range n.controller.CheckNotifier(&doc) {
-		n.log.Warn("notifier cannot work yet", zap.String("notifier", doc.Name), zap.String("reason", warning))
-	}
-	return n.createNew(ctx, control.ApplyNotifier{Document: doc, IfMatch: -1, Actor: "node file"})
+	return n.createUnless(ctx, ok, ok && reflect.DeepEqual(there.Document, doc), "notifier", doc.Name, control.ApplyNotifier{Document: doc, IfMatch: -1, Actor: "node file"})
 }
 
 func (n *node) createFreeze(ctx context.Context, doc configs.Freeze) error {
-	if there, ok := n.controller.View().Freeze(doc.Name); ok {
-		if !reflect.DeepEqual(there.Document, doc) {
-			n.log.Warn("freeze in the state differs from the file, and stays", zap.String("freeze", doc.Name),
-				zap.String("hint", "weir apply -f FILE changes it"))
-		}
+	there, ok := n.controller.View().Freeze(doc.Name)
+	return n.createUnless(ctx, ok, ok && reflect.DeepEqual(there.Document, doc), "freeze", doc.Name, control.ApplyFreeze{Document: doc, IfMatch: -1, Actor: "node file"})
+}
+
+func (n *node) createFlag(ctx context.Context, doc configs.Flag) error {
+	there, ok := n.controller.View().Flag(doc.Name)
+	return n.createUnless(ctx, ok, ok && reflect.DeepEqual(there.Document, doc), "flag", doc.Name, control.ApplyFlag{Document: doc, IfMatch: -1, Actor: "node file"})
+}
+
+// createUnless creates what is not there, and says so where what is there differs.
+func (n *node) createUnless(ctx context.Context, there, same bool, kind, name string, cmd control.Command) error {
+	switch {
+	case there && same:
+		return nil
+	case there:
+		n.log.Warn(kind+" in the state differs from the file, and stays", zap.String(kind, name), zap.String("hint", "weir apply -f FILE changes it"))
+		return nil
+	case n.controller.View().Store.Source == "disk":
+		n.log.Warn(kind+" not created: etcd cannot be reached", zap.String(kind, name))
 		return nil
 	}
-	if n.controller.View().Store.Source == "disk" {
-		n.log.Warn("freeze not created: etcd cannot be reached", zap.String("freeze", doc.Name))
-		return nil
-	}
-	return n.createNew(ctx, control.ApplyFreeze{Document: doc, IfMatch: -1, Actor: "node file"})
+	return n.createNew(ctx, cmd)
 }
 
 // createNew carries out a command that is refused as stale if the object exists.

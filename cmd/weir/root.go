@@ -119,6 +119,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newDeleteCommand(),
 		c.newWeightsCommand(),
 		c.newFreezeCommand(),
+		c.newFlagCommand(),
 		c.newRolloutCommand(),
 		c.newNotifyCommand(),
 		c.newReplayCommand(),

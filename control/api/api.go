@@ -83,6 +83,7 @@ func New(o Options) *API {
 	a.registerState()
 	a.registerNotifiers()
 	a.registerFreezes()
+	a.registerFlags()
 	a.registerOutbox()
 	a.registerEvents()
 	a.registerProcess()

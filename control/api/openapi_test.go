@@ -65,6 +65,12 @@ GET /metrics
 GET /readyz
 GET /v1/audit
 GET /v1/events
+DELETE /v1/flags/{name}
+GET /v1/flags
+GET /v1/flags/{name}
+PUT /v1/flags/{name}
+POST /v1/flags/{name}/kill
+POST /v1/flags/{name}/restore
 DELETE /v1/freezes/{name}
 GET /v1/freezes
 GET /v1/freezes/{name}

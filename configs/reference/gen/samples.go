@@ -32,6 +32,9 @@ func newSamples(documents []configs.Document) *samples {
 
 // of returns the example and the choices of a field.
 func (s *samples) of(path string) (example string, allowed []string) {
+	if rest, ok := strings.CutPrefix(path, "flag.guard."); ok && s.examples[path] == "" {
+		path = "service.guard." + rest // the same, and some of it has no meaning for a flag
+	}
 	return s.examples[path], s.allowed[path]
 }
 
@@ -45,6 +48,8 @@ func rootOf(d *configs.Document) (reflect.Value, func() configs.Problems) {
 		return reflect.ValueOf(d.Rollout).Elem(), d.Rollout.Validate
 	case configs.KindNotifier:
 		return reflect.ValueOf(d.Notifier).Elem(), d.Notifier.Validate
+	case configs.KindFlag:
+		return reflect.ValueOf(d.Flag).Elem(), d.Flag.Validate
 	}
 	return reflect.ValueOf(d.Freeze).Elem(), d.Freeze.Validate
 }
@@ -110,7 +115,7 @@ func choices(v reflect.Value, at string, validate func() configs.Problems) []str
 	for _, p := range validate() {
 		m := listed.FindStringSubmatch(p.Hint)
 		// Which versions there are is for each document to say.
-		if p.Path == "stable" || p.Path != at || m == nil || !strings.Contains(p.Text, "no-such-choice") {
+		if p.Path == "stable" || p.Path == "default" || strings.HasSuffix(p.Path, ".variant") || p.Path != at || m == nil || !strings.Contains(p.Text, "no-such-choice") {
 			continue
 		}
 		return strings.Split(strings.ReplaceAll(m[1], " or ", ", "), ", ")

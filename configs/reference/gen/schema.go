@@ -34,7 +34,7 @@ func schemaOf(fields []reference.Field) ([]byte, error) {
 		"title":       "A document of weir",
 		"description": "Put `# yaml-language-server: $schema=FILE` on the first line of a document. `weir check` knows more than this schema.",
 		"type":        "object",
-		"properties":  map[string]any{"kind": map[string]any{"enum": []string{"Node", "Service", "Rollout", "Notifier", "Freeze"}}},
+		"properties":  map[string]any{"kind": map[string]any{"enum": []string{"Node", "Service", "Rollout", "Notifier", "Freeze", "Flag"}}},
 		"required":    []string{"kind"},
 		"allOf":       kinds,
 	})
@@ -75,6 +75,8 @@ func typeSchema(name string, f reference.Field, fields []reference.Field) map[st
 		return map[string]any{"type": "object", "additionalProperties": typeSchema(value, f, fields)}
 	}
 	switch name {
+	case "any value":
+		return map[string]any{}
 	case "object":
 		return objectSchema(f, fields)
 	case "whole number":

@@ -13,7 +13,7 @@ import (
 
 // kinds are the documents that are described, in the order of the pages.
 func kinds() []any {
-	return []any{configs.Node{}, configs.Service{}, configs.Rollout{}, configs.Notifier{}, configs.Freeze{}}
+	return []any{configs.Node{}, configs.Service{}, configs.Rollout{}, configs.Notifier{}, configs.Freeze{}, configs.Flag{}}
 }
 
 // walker lists the fields of documents as the decoder sees them.
@@ -106,6 +106,8 @@ func typeName(t reflect.Type) string {
 		return "percentage"
 	case reflect.TypeFor[analysis.Condition]():
 		return "condition"
+	case reflect.TypeFor[configs.FlagValue]():
+		return "any value"
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -164,6 +164,8 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.applyFreeze(cmd)
 	case control.DeleteFreeze:
 		return c.deleteFreeze(cmd)
+	case control.ApplyFlag, control.DeleteFlag, control.KillFlag, control.RestoreFlag:
+		return c.flags(cmd)
 	case control.ApplyNotifier:
 		return c.applyNotifier(cmd)
 	case control.DeleteNotifier:

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/api"
+)
+
+func flagPath(name string) string { return "/v1/flags/" + url.PathEscape(name) }
+
+func (c *cli) newFlagCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "flag kill|restore NAME",
+		Short: "Switch a feature flag off, and on again",
+		Long: `flag acts on feature flags, which are documents of kind Flag: ` + "`weir apply -f FILE`" + `
+makes them, ` + "`weir get flags`" + ` shows them, and a rollout with ` + "`flag:`" + ` in place of
+` + "`service:`" + ` ramps a variant, judged like a version.`,
+	}
+	var reason string
+	kill := &cobra.Command{
+		Use:   "kill NAME",
+		Short: "Give everybody the flag's default",
+		Long: `kill gives everybody the flag's default, whatever its rules and shares say, until
+` + "`weir flag restore`" + `. The node that is asked obeys at once, the others when they
+hear of it; a rollout of the flag is aborted. It works without etcd, and an apply
+does not undo it.`,
+		Example: `  weir flag kill new-checkout --reason "orders are lost"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.actOnFlag(cmd.Context(), args[0], "kill", map[string]string{"reason": reason})
+		},
+	}
+	kill.Flags().StringVar(&reason, "reason", "", "why; shown wherever the flag is")
+	restore := &cobra.Command{
+		Use:     "restore NAME",
+		Short:   "Let rules and shares count again",
+		Long:    `restore ends a kill: the flag's rules and shares count again.`,
+		Example: `  weir flag restore new-checkout`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.actOnFlag(cmd.Context(), args[0], "restore", nil)
+		},
+	}
+	cmd.AddCommand(kill, restore)
+	return cmd
+}
+
+func (c *cli) actOnFlag(ctx context.Context, name, verb string, body any) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	a, err := client.do(ctx, call{method: http.MethodPost, path: flagPath(name) + "/" + verb, body: body})
+	if err != nil {
+		return err
+	}
+	return c.printResult(a)
+}
+
+func (c *cli) getFlags(ctx context.Context, client *client) error {
+	var list []api.Flag
+	a, err := client.get(ctx, "/v1/flags", &list)
+	if err != nil {
+		return err
+	}
+	return c.print(a, func(w io.Writer) error {
+		if len(list) == 0 {
+			fmt.Fprintln(w, "There are no flags. Make one with `weir apply -f FILE`.")
+			return nil
+		}
+		t := newTable(w, "FLAG", "TYPE", "STABLE", "SHARES", "RULES", "SERVICES", "STATE").yield("SERVICES", "SHARES")
+		for _, f := range list {
+			t.row(f.Name, f.Type, f.Stable, weightsText(f.Weights), fmt.Sprint(len(f.Document.Rules)),
+				orDash(strings.Join(f.Document.Services, ",")), flagState(&f))
+		}
+		return t.end()
+	})
+}
+
+// flagState is what a flag does now, in one cell.
+func flagState(f *api.Flag) string {
+	switch {
+	case f.Killed != nil:
+		return "KILLED by " + f.Killed.Actor
+	case f.Rollout != "":
+		return f.Rollout
+	}
+	return "-"
+}
+
+func (c *cli) getFlag(ctx context.Context, client *client, name string) error {
+	var f api.Flag
+	a, err := client.get(ctx, flagPath(name), &f)
+	if err != nil {
+		return err
+	}
+	return c.print(a, func(w io.Writer) error {
+		fmt.Fprintf(w, "%s: %s, stable %s, %s\n", f.Name, f.Type, f.Stable, weightsText(f.Weights))
+		if k := f.Killed; k != nil {
+			fmt.Fprintf(w, "killed by %s at %s: everybody gets the default; %s\n", k.Actor, clock(k.At), orDash(k.Reason))
+		}
+		if f.Rollout != "" {
+			fmt.Fprintf(w, "rollout %s is in force; `weir rollout status %s` shows it\n", f.Rollout, f.Rollout)
+		}
+		if f.Refused != "" {
+			fmt.Fprintf(w, "warning: the document of %s is not in use, its last good form is: %s\n", f.Name, f.Refused)
+		}
+		fmt.Fprintln(w)
+		t := newTable(w, "VARIANT", "ROLE", "SHARE", "VALUE", "RPS", "ERRORS", "P99").yield("VALUE")
+		for _, v := range f.Variants {
+			t.row(v.Name, v.Role, v.Weight.String(), string(v.Value), fmt.Sprintf("%.0f", v.RPS), percent(v.ErrorRate), millis(v.P99))
+		}
+		if err := t.end(); err != nil || len(f.Document.Rules) == 0 {
+			return err
+		}
+		fmt.Fprintln(w)
+		rules := newTable(w, "RULE", "WHO", "VARIANT").yield("WHO")
+		for i, r := range f.Document.Rules {
+			name := r.Name
+			if name == "" {
+				name = fmt.Sprint(i + 1)
+			}
+			rules.row(name, ruleText(&r), r.Variant)
+		}
+		return rules.end()
+	})
+}
+
+// ruleText says whom a rule is about.
+func ruleText(r *configs.FlagRule) string {
+	var parts []string
+	for _, c := range r.When {
+		at, name := "attribute", c.Attribute
+		switch {
+		case c.Header != "":
+			at, name = "header", c.Header
+		case c.Cookie != "":
+			at, name = "cookie", c.Cookie
+		case c.Query != "":
+			at, name = "query", c.Query
+		}
+		if len(c.Values) == 0 {
+			parts = append(parts, fmt.Sprintf("any %s %s", at, name))
+		} else {
+			parts = append(parts, fmt.Sprintf("%s %s is %s", at, name, strings.Join(c.Values, " or ")))
+		}
+	}
+	if len(r.Environments) > 0 {
+		parts = append(parts, "in "+strings.Join(r.Environments, " or "))
+	}
+	if r.From != "" {
+		parts = append(parts, "from "+r.From)
+	}
+	if r.Until != "" {
+		parts = append(parts, "until "+r.Until)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "everybody")
+	}
+	if r.Share > 0 {
+		parts = append(parts, r.Share.String()+" of them")
+	}
+	return strings.Join(parts, ", ")
+}
