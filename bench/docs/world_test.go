@@ -83,11 +83,12 @@ func (w *world) copy(from string, names ...string) {
 // loopback is an address that a page names.
 var loopback = regexp.MustCompile(`\b(127\.0\.0\.1|localhost):(\d{2,5})\b`)
 
-// here is a text with the addresses of this run. The demonstration has others
+// here is a text with the addresses of this run. The demonstration has others, and
+// less traffic,
 // than the node that a page leaves running.
 func (w *world) here(text string) string {
 	text = loopback.ReplaceAllStringFunc(text, func(address string) string { return w.address(address) })
-	return strings.ReplaceAll(text, "weir demo", "weir demo --listen "+w.address("127.0.0.1:18080")+" --control "+w.address("127.0.0.1:19797"))
+	return strings.ReplaceAll(text, "weir demo", "weir demo --rps 300 --listen "+w.address("127.0.0.1:18080")+" --control "+w.address("127.0.0.1:19797"))
 }
 
 func (w *world) address(named string) string {
