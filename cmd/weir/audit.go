@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/url"
 	"strconv"
@@ -59,6 +60,10 @@ services/shop or rollouts/ID; services/ stands for all services.
 }
 
 func writeAudit(w io.Writer, found []api.Audit, verbose bool) error {
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(w, "The trail holds no such change. `weir audit` shows the newest ones, `weir audit services/` those of services.")
+		return err
+	}
 	t := newTable(w, "TIME", "ACTOR", "ROLE", "ACTION", "OBJECT", "WHAT").yield("WHAT", "ROLE")
 	for _, a := range found {
 		t.row(a.At.Local().Format(time.DateTime), a.Actor, orDash(a.Role), a.Action, a.Object, a.Text)

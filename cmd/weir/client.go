@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"os/user"
 	"strings"
 	"time"
@@ -27,6 +30,7 @@ const (
 // client calls the control API.
 type client struct {
 	base  string
+	from  string // where the address was named
 	token string
 	http  *http.Client
 }
@@ -41,7 +45,21 @@ func (c *cli) client() (*client, error) {
 	if transport.TLSClientConfig, err = c.files.config(); err != nil {
 		return nil, err
 	}
-	return &client{base: strings.TrimSuffix(c.control, "/"), token: c.token, http: &http.Client{Timeout: callTimeout, Transport: transport}}, nil
+	return &client{
+		base: strings.TrimSuffix(c.control, "/"), from: c.controlFrom(), token: c.token,
+		http: &http.Client{Timeout: callTimeout, Transport: transport},
+	}, nil
+}
+
+// controlFrom says where the address of the control API was named.
+func (c *cli) controlFrom() string {
+	switch env := os.Getenv("WEIR_CONTROL"); {
+	case env != "" && strings.HasSuffix(c.control, env):
+		return "WEIR_CONTROL names that address"
+	case c.control == defaultControl:
+		return "that address is the default"
+	}
+	return "--control names that address"
 }
 
 // steady is the client for many calls: it keeps its connection until hangUp.
@@ -56,11 +74,25 @@ func (c *client) steady(timeout time.Duration) (_ *client, hangUp func()) {
 // unreachableError is a control API that did not answer.
 type unreachableError struct {
 	base string
+	from string
 	err  error
 }
 
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("cannot reach the control API at %s: %v\n  is `weir serve` or `weir demo` running there? Name another address with --control or WEIR_CONTROL", e.base, e.err)
+	return fmt.Sprintf("cannot reach the control API at %s: %v\n  %s", e.base, e.err, e.next())
+}
+
+// next is what a person does about it.
+func (e *unreachableError) next() string {
+	var unknown x509.UnknownAuthorityError
+	var plaintext tls.RecordHeaderError
+	switch {
+	case errors.As(e.err, &unknown):
+		return "name the file of its authority with --ca or WEIR_CA"
+	case errors.As(e.err, &plaintext):
+		return "it speaks plain HTTP: write http:// in place of https://"
+	}
+	return e.from + "; is `weir serve` or `weir demo` running there? Name another address with --control or WEIR_CONTROL"
 }
 
 func (e *unreachableError) Unwrap() error { return e.err }
@@ -87,6 +119,7 @@ func (e *refusedError) Error() string {
 type call struct {
 	method  string
 	path    string // with its query
+	bare    bool   // a refusal is taken as it is: the caller has advice of its own
 	body    any    // encoded as JSON; nil: none
 	ifMatch string // a revision; empty: no condition
 }
@@ -127,7 +160,11 @@ func (c *client) do(ctx context.Context, in call) (*answer, error) {
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
-	return c.read(resp, body)
+	a, err := c.read(resp, body)
+	if refused, ok := errors.AsType[*refusedError](err); ok && !in.bare {
+		c.advise(ctx, in.path, refused)
+	}
+	return a, err
 }
 
 // unreachable tells a call that failed from one that the person ended.
@@ -139,7 +176,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // without the URL, which is in the text already
 	}
-	return &unreachableError{c.base, err}
+	return &unreachableError{c.base, c.from, err}
 }
 
 func (c *client) request(ctx context.Context, in call) (*http.Request, error) {
@@ -180,8 +217,10 @@ func (c *client) read(resp *http.Response, body []byte) (*answer, error) {
 			return nil, fmt.Errorf("cannot understand the control API's problem: %w", err)
 		}
 		return nil, e
+	case resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS server")): // net/http's words
+		return nil, &unreachableError{c.base, c.from, errors.New("it speaks TLS: write https:// in place of http://")}
 	case resp.StatusCode/100 != 2 || mediaType != "application/json":
-		return nil, &unreachableError{c.base, fmt.Errorf("it answered %s with %q, which is not weir's control API", resp.Status, mediaType)}
+		return nil, &unreachableError{c.base, c.from, fmt.Errorf("it answered %s with %q, which is not weir's control API", resp.Status, mediaType)}
 	}
 	return &answer{body: body, etag: strings.Trim(resp.Header.Get("ETag"), `"`)}, nil
 }

@@ -75,7 +75,7 @@ func (c *cli) getFreezes(ctx context.Context, client *client, name string) error
 	if name != "" {
 		i := slices.IndexFunc(list, func(f api.Freeze) bool { return f.Name == name })
 		if i < 0 {
-			return fmt.Errorf("there is no freeze %q\n  hint: `weir get freezes` lists them", name)
+			return fmt.Errorf("there is no freeze %q\n  hint: %s", name, client.near(ctx, "freezes", name, ""))
 		}
 		if c.output != "table" {
 			return c.printValue(list[i])

@@ -43,15 +43,16 @@ answers; its names are stable.`,
 	}
 }
 
+func kinds() []string { return []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"} }
+
 // kindOf takes a kind in the singular or the plural.
 func kindOf(s string) (string, error) {
-	kinds := []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"}
-	for _, kind := range kinds {
+	for _, kind := range kinds() {
 		if strings.EqualFold(s, kind) || strings.EqualFold(s, strings.TrimSuffix(kind, "s")) {
 			return kind, nil
 		}
 	}
-	return "", usagef("there is no kind %q; write %s", s, strings.Join(kinds, ", "))
+	return "", usagef("there is no kind %q; write %s", s, strings.Join(kinds(), ", "))
 }
 
 func (c *cli) get(ctx context.Context, client *client, kind, name string) error {
@@ -186,7 +187,7 @@ func (c *cli) getNodes(ctx context.Context, client *client, name string) error {
 	if name != "" {
 		i := slices.IndexFunc(list, func(n api.Node) bool { return n.Name == name })
 		if i < 0 {
-			return fmt.Errorf("there is no node %q\n  hint: `weir get nodes` lists them", name)
+			return fmt.Errorf("there is no node %q\n  hint: %s", name, client.near(ctx, "nodes", name, ""))
 		}
 		if c.output != "table" {
 			return c.printValue(list[i])

@@ -37,9 +37,9 @@ wanted, the name of a service stands for its rollout in force, or its last one.`
 // resolve finds a rollout by its id, or by the name of its service.
 func (c *client) resolve(ctx context.Context, name string) (*api.Rollout, *answer, error) {
 	var r api.Rollout
-	a, err := c.get(ctx, rolloutPath(name), &r)
+	a, err := c.do(ctx, call{method: http.MethodGet, path: rolloutPath(name), bare: true})
 	if err == nil {
-		return &r, a, nil
+		return &r, a, a.into(&r)
 	}
 	var refused *refusedError
 	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
@@ -50,7 +50,8 @@ func (c *client) resolve(ctx context.Context, name string) (*api.Rollout, *answe
 		return nil, nil, err
 	}
 	if len(list) == 0 {
-		return nil, nil, fmt.Errorf("there is no rollout %q, nor one of a service of that name\n  hint: `weir rollout list` shows what there is", name)
+		return nil, nil, fmt.Errorf("there is no rollout %q, nor one of a service of that name\n  hint: %s",
+			name, c.near(ctx, "rollouts", name, ""))
 	}
 	chosen := list[0] // the newest
 	for _, one := range list {
@@ -118,7 +119,11 @@ func (c *cli) listRollouts(ctx context.Context, client *client, query string) er
 		return err
 	}
 	return c.print(a, func(w io.Writer) error {
-		if len(list) == 0 {
+		switch {
+		case len(list) == 0 && query != "":
+			fmt.Fprintln(w, "There are no such rollouts. `weir rollout list` shows all.")
+			return nil
+		case len(list) == 0:
 			fmt.Fprintln(w, "There are no rollouts. Start one with `weir rollout start -f FILE`.")
 			return nil
 		}

@@ -81,7 +81,7 @@ func (c *cli) start(ctx context.Context, f startFlags) error {
 	if c.output == "table" {
 		writeResult(c.page(), &r)
 	}
-	return c.follow(ctx, client, following{id: r.ID, wants: rollout.Succeeded, patience: f.patience})
+	return c.follow(ctx, client, following{id: r.ID, wants: rollout.Succeeded, patience: f.patience, explain: true})
 }
 
 // override puts what the flags say into the plan. The control API validates the

@@ -110,5 +110,5 @@ func (c *cli) act(ctx context.Context, client *client, v verbCommand, name strin
 	if c.output == "table" {
 		writeResult(c.page(), &done)
 	}
-	return c.follow(ctx, client, following{id: cmp.Or(done.ID, r.ID), wants: v.wants, patience: f.patience})
+	return c.follow(ctx, client, following{id: cmp.Or(done.ID, r.ID), wants: v.wants, patience: f.patience, explain: true})
 }

@@ -70,6 +70,7 @@ type following struct {
 	id       string
 	wants    rollout.Phase // the good end
 	patience time.Duration
+	explain  bool // a bad end is told with all its numbers
 }
 
 // look is what one look at the control API brought.
@@ -206,7 +207,7 @@ func (c *cli) ended(ctx context.Context, client *client, l look, f following) er
 	if r.Reason != "" {
 		fmt.Fprintf(c.err, "  %s\n", printable(r.Reason))
 	}
-	if c.output != "table" || newTerminal(c.out).live() {
+	if !f.explain || c.output != "table" || newTerminal(c.out).live() {
 		fmt.Fprintf(c.err, "`weir rollout why %s` has the numbers.\n", r.ID)
 		return errSilent
 	}

@@ -37,7 +37,7 @@ func TestLines_OneForEachChange(t *testing.T) {
 	v.show(w)
 	w.now = w.now.Add(lineEvery)
 	v.show(w)
-	w.lost, w.lostAt = &unreachableError{"http://127.0.0.1:9797", context.DeadlineExceeded}, w.now
+	w.lost, w.lostAt = &unreachableError{"http://127.0.0.1:9797", "", context.DeadlineExceeded}, w.now
 	v.show(w)
 	w.now = w.now.Add(4 * time.Second)
 	v.show(w)
@@ -164,7 +164,7 @@ func TestWatch_FailureTellsItsReasonOnStandardError(t *testing.T) {
 	node, server := newRestless(t)
 	node.end(rollout.RolledBack)
 	code, out, errs := weir(t.Context(), "rollout", "watch", "shop-1", "--control", server.URL)
-	if code != exitFailed || strings.Contains(out, "weir: ") || !strings.Contains(errs, "ended rolled_back, not succeeded\n  it ended so\n") || !strings.Contains(errs, "\nHISTORY\n") {
+	if code != exitFailed || strings.Contains(out, "weir: ") || !strings.Contains(errs, "ended rolled_back, not succeeded\n  it ended so\n`weir rollout why shop-1`") {
 		t.Errorf("exit code %d\n%s---\n%s", code, out, errs)
 	}
 	server.Close()

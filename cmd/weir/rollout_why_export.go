@@ -60,5 +60,5 @@ func (c *client) counts(ctx context.Context, id string) (io.ReadCloser, error) {
 	if _, err := c.read(resp, body); err != nil {
 		return nil, err
 	}
-	return nil, &unreachableError{c.base, errors.New("it answered with no counts")}
+	return nil, &unreachableError{c.base, c.from, errors.New("it answered with no counts")}
 }

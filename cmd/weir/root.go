@@ -105,6 +105,7 @@ the traffic back by itself when a version is proven worse.`,
 	flags.StringVar(&c.files.key, "key", envOr("WEIR_KEY", ""), "PEM file of its private key; also WEIR_KEY")
 	flags.StringVarP(&c.output, "output", "o", "table", "table, json or yaml; json is stable for scripts")
 	root.AddCommand(c.subcommands()...)
+	c.complete(root)
 	return root
 }
 
@@ -118,6 +119,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newGetCommand(),
 		c.newDeleteCommand(),
 		c.newWeightsCommand(),
+		c.newTopCommand(),
 		c.newFreezeCommand(),
 		c.newFlagCommand(),
 		c.newRolloutCommand(),
@@ -163,5 +165,10 @@ func group(use, short string, children ...*cobra.Command) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(children...)
+	examples := make([]string, len(children))
+	for i, child := range children {
+		examples[i] = firstLine(child.Example)
+	}
+	cmd.Example = strings.Join(examples, "\n")
 	return cmd
 }

@@ -21,6 +21,7 @@ type table struct {
 	width  int // 0: as wide as it gets
 	rows   [][]piece
 	yields []int // columns, the least important first
+	whole  []int // those of them that are left out rather than cut
 }
 
 func newTable(w io.Writer, head ...string) *table {
@@ -38,13 +39,25 @@ func newTable(w io.Writer, head ...string) *table {
 // important first. Ids are never among them.
 func (t *table) yield(heads ...string) *table {
 	for _, head := range heads {
-		i := slices.IndexFunc(t.rows[0], func(p piece) bool { return strings.TrimSpace(p.text) == head })
-		if i < 0 {
-			panic(fmt.Sprintf("BUG: no column %q", head))
-		}
-		t.yields = append(t.yields, i)
+		t.yields = append(t.yields, t.column(head))
 	}
 	return t
+}
+
+// yieldWhole names columns that give way after those before and are never cut.
+func (t *table) yieldWhole(heads ...string) *table {
+	for _, head := range heads {
+		t.whole = append(t.whole, t.column(head))
+	}
+	return t.yield(heads...)
+}
+
+func (t *table) column(head string) int {
+	i := slices.IndexFunc(t.rows[0], func(p piece) bool { return strings.TrimSpace(p.text) == head })
+	if i < 0 {
+		panic(fmt.Sprintf("BUG: no column %q", head))
+	}
+	return i
 }
 
 // row adds a line.
@@ -123,6 +136,9 @@ func (t *table) fit(widths []int) {
 		}
 	}
 	for _, i := range t.yields {
+		if slices.Contains(t.whole, i) {
+			continue
+		}
 		if cut := min(over, widths[i]-max(leastCut, utf8.RuneCountInString(t.rows[0][i].text))); cut > 0 {
 			widths[i] -= cut
 			over -= cut

@@ -145,3 +145,27 @@ func TestTerminal_DumbAndColourlessOnesAreRespected(t *testing.T) {
 	f("xterm", "", "\x1b[1m", "2026-01-05T14:02:10Z")
 	f("dumb", "", "2026-01-05T14:02:10Z", "\x1b")
 }
+
+func TestTop_IsLiveAndTakesKeys(t *testing.T) {
+	leavesNothing(t)
+	t.Setenv("TERM", "xterm")
+	node, server := newRestless(t)
+	c := newConsole(t, 90, 30)
+	go func() {
+		c.await(t, "by requests")
+		_, _ = c.near.WriteString("9")
+		c.await(t, "by p99")
+		node.mode.Store("down")
+		c.await(t, "trying again")
+		node.mode.Store("up")
+		_, _ = c.near.WriteString("/sh\r")
+		c.await(t, "filter: sh")
+		_, _ = c.near.WriteString("q")
+	}()
+	code, text := c.run(t.Context(), "top", "--every", "200ms", "--control", server.URL)
+	if code != exitDone || strings.Count(text, closeScreen) != 1 {
+		t.Errorf("exit code %d, %q", code, text)
+	}
+	_ = c.near.Close()
+	server.Close()
+}
