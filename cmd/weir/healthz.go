@@ -82,12 +82,12 @@ func (c *cli) healthz(ctx context.Context, base string, ready bool) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return &unreachableError{base, err}
+		return &unreachableError{base: base, from: "it is what -c or --control names", err: err}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if err != nil {
-		return &unreachableError{base, err}
+		return &unreachableError{base: base, from: "it is what -c or --control names", err: err}
 	}
 	said := strings.TrimSpace(string(text))
 	if resp.StatusCode != http.StatusOK {
