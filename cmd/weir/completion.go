@@ -23,6 +23,7 @@ func (c *cli) complete(root *cobra.Command) {
 	arguments := map[string]cobra.CompletionFunc{
 		"get": c.kindThenName, "delete": c.kindThenName,
 		"weights": c.serviceThenVersions, "top": first(services), "audit": first(c.offer(objectNames)),
+		"flag kill": first(c.offer(flagNames)), "flag restore": first(c.offer(flagNames)),
 		"notify test": first(c.offer(notifierNames)), "rollout history": first(services),
 		"rollout status": first(rollouts), "rollout watch": first(rollouts), "rollout why": first(rollouts),
 		"apply": nothing, "freeze": nothing, "version": nothing, "demo": nothing, "serve": nothing,
@@ -185,10 +186,21 @@ func freezeNames(ctx context.Context, client *client) ([]cobra.Completion, error
 	return out, err
 }
 
+func flagNames(ctx context.Context, client *client) ([]cobra.Completion, error) {
+	var list []api.Flag
+	_, err := client.get(ctx, "/v1/flags", &list)
+	var out []cobra.Completion
+	for _, f := range list {
+		out = append(out, described(f.Name, "%s, stable %s", f.Type, f.Stable))
+	}
+	return out, err
+}
+
 // nameLists tell the names of each kind.
 func nameLists() map[string]names {
 	return map[string]names{
 		"services": serviceNames, "rollouts": rolloutNames(""), "nodes": nodeNames, "notifiers": notifierNames, "freezes": freezeNames,
+		"flags": flagNames,
 	}
 }
 
@@ -207,7 +219,7 @@ func (c *cli) kindThenName(cmd *cobra.Command, args []string, begun string) ([]c
 	deletes := cmd.Name() == "delete"
 	if len(args) == 0 {
 		if deletes {
-			return []cobra.Completion{"service", "notifier", "freeze"}, cobra.ShellCompDirectiveNoFileComp
+			return []cobra.Completion{"service", "notifier", "freeze", "flag"}, cobra.ShellCompDirectiveNoFileComp
 		}
 		return kinds(), cobra.ShellCompDirectiveNoFileComp
 	}

@@ -23,6 +23,8 @@ func (c *cli) newFlagCommand() *cobra.Command {
 		Long: `flag acts on feature flags, which are documents of kind Flag: ` + "`weir apply -f FILE`" + `
 makes them, ` + "`weir get flags`" + ` shows them, and a rollout with ` + "`flag:`" + ` in place of
 ` + "`service:`" + ` ramps a variant, judged like a version.`,
+		Example: `  weir flag kill new-checkout --reason "orders are lost"
+  weir flag restore new-checkout`,
 	}
 	var reason string
 	kill := &cobra.Command{
