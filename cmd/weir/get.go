@@ -43,7 +43,9 @@ answers; its names are stable.`,
 	}
 }
 
-func kinds() []string { return []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"} }
+func kinds() []string {
+	return []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"}
+}
 
 // kindOf takes a kind in the singular or the plural.
 func kindOf(s string) (string, error) {
