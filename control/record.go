@@ -195,7 +195,9 @@ func (c *Controller) shelve(t *trial) {
 		s.order = slices.Delete(s.order, i, i+1)
 	}
 	s.order = append(s.order, t.id)
-	s.byID[t.id] = t.record.recording(c.opts.Node, t.id, c.tick())
+	r := t.record.recording(c.opts.Node, t.id, c.tick())
+	r.overview = t.record.overview(c.opts.Node, t.id, c.tick())
+	s.byID[t.id] = r
 	if len(s.order) > shelved {
 		delete(s.byID, s.order[0])
 		s.order = slices.Delete(s.order, 0, 1)

@@ -25,6 +25,8 @@ type Recording struct {
 	Header     replay.Header
 	Rows       iter.Seq[*replay.Row] // in the order of time; a row stands until the next
 	Evidence   []Evidence
+
+	overview *Recording // of one whose rollout is over; nil in it
 }
 
 // kept are the rows of a Recording in a small space.
@@ -200,15 +202,21 @@ func (r *Recording) bad(c analysis.Condition) func(*replay.Row) replay.Bad {
 // Recording returns what this node counted of a rollout, or nil if it keeps
 // nothing of it. The error is that ctx ended or the node is stopping.
 func (c *Controller) Recording(ctx context.Context, id string) (*Recording, error) {
+	return c.recorded(ctx, func() *Recording {
+		if t := c.trials[id]; t != nil {
+			return t.record.recording(c.opts.Node, id, c.tick())
+		}
+		return c.shelf.byID[id]
+	})
+}
+
+// recorded asks on the Controller's goroutine.
+func (c *Controller) recorded(ctx context.Context, read func() *Recording) (*Recording, error) {
 	var found *Recording
 	done := make(chan struct{})
 	c.post(func() {
 		defer close(done)
-		if t := c.trials[id]; t != nil {
-			found = t.record.recording(c.opts.Node, id, c.tick())
-			return
-		}
-		found = c.shelf.byID[id]
+		found = read()
 	})
 	select {
 	case <-done:

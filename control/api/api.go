@@ -28,6 +28,8 @@ type Controller interface {
 	Do(ctx context.Context, cmd control.Command) (control.Reply, error)
 	// Recording is what the node counted of a rollout; nil: it keeps nothing of it.
 	Recording(ctx context.Context, id string) (*control.Recording, error)
+	// Overview is the same in few rows, for those who look at it all the time.
+	Overview(ctx context.Context, id string) (*control.Recording, error)
 	// Audit is what a query chooses of the audit trail, the newest first.
 	Audit(ctx context.Context, q control.AuditQuery) ([]control.AuditView, error)
 	// ExportState is the whole state; Import writes one.

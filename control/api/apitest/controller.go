@@ -64,6 +64,11 @@ func (c *Controller) Recording(_ context.Context, id string) (*control.Recording
 	return c.Recordings[id], nil
 }
 
+// Overview returns the same.
+func (c *Controller) Overview(_ context.Context, id string) (*control.Recording, error) {
+	return c.Recordings[id], nil
+}
+
 // Audit returns what a query chooses of the View's trail.
 func (c *Controller) Audit(_ context.Context, q control.AuditQuery) ([]control.AuditView, error) {
 	var out []control.AuditView
