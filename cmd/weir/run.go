@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/api/dashboard"
 )
 
 // stops end what runs and wait for it. Each may be called again; nil: it never
@@ -111,6 +112,7 @@ func (n *node) steer(failed chan<- error) {
 func (n *node) answer(failed chan<- error) {
 	control, status := n.control, n.status
 	handler := api.New(n.apiOptions())
+	dashboard.Mount(handler)
 	n.stops.api = n.spawn(failed, "control API", func(ctx context.Context) error { return api.Serve(ctx, control, handler) })
 	if status != nil {
 		handler := api.NewStatus(n.apiOptions())

@@ -60,14 +60,18 @@ func (a *API) listAudit(ctx context.Context, in *auditFilter) (*audit, error) {
 	}
 	out.Body = make([]Audit, 0, len(found))
 	for _, e := range found {
-		if e.Changes == nil {
-			e.Changes = []string{}
-		}
-		out.Body = append(out.Body, Audit{
-			ID: e.ID, At: e.At, Actor: orWeir(e.Actor), Role: e.Role, Action: e.Action, Object: e.Object, Text: e.Text, Changes: e.Changes,
-		})
+		out.Body = append(out.Body, auditOf(e))
 	}
 	return out, nil
+}
+
+func auditOf(e control.AuditView) Audit {
+	if e.Changes == nil {
+		e.Changes = []string{}
+	}
+	return Audit{
+		ID: e.ID, At: e.At, Actor: orWeir(e.Actor), Role: e.Role, Action: e.Action, Object: e.Object, Text: e.Text, Changes: e.Changes,
+	}
 }
 
 func nextPage(in *auditFilter, last string) string {

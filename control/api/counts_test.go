@@ -3,50 +3,20 @@ package api_test
 import (
 	"encoding/csv"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/weirproxy/weir/analysis"
-	"github.com/weirproxy/weir/analysis/replay"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/api/apitest"
 )
-
-// recording is what a node kept of a rollout to green, half of whose answers are
-// errors in the seventh second.
-func recording() *control.Recording {
-	limit := analysis.Condition{Metric: analysis.ErrorRate, Rate: 10_000}
-	r := &control.Recording{
-		Rollout: "shop-1", From: "blue", Candidates: []string{"green"},
-		Header: replay.Header{Marks: []replay.Mark{{Kind: replay.MarkStage}}},
-		Evidence: []control.Evidence{
-			{Version: "green", Rule: "trigger-1", Condition: limit, Threshold: 133, Crossed: 7 * time.Second},
-			{Version: "green", Rule: "trigger-2", Condition: analysis.Condition{Metric: analysis.HealthCheck}},
-		},
-	}
-	var rows []*replay.Row
-	for i := range 10 {
-		t := time.Duration(i+1) * time.Second
-		green := &replay.Row{T: t, Version: "green", Requests: 20}
-		point := control.EvidencePoint{T: t, Evidence: .5}
-		if i == 6 {
-			green.Errors, point.Evidence = replay.Bad{All: 10, Unique: 10}, 500
-		}
-		rows = append(rows, &replay.Row{T: t, Version: "blue", Requests: 180}, green)
-		r.Evidence[0].Points = append(r.Evidence[0].Points, point)
-	}
-	r.Rows = slices.Values(rows)
-	return r
-}
 
 func TestCounts_AreCSV(t *testing.T) {
 	b := withShop(t)
 	b.wantProblem(http.StatusNotFound, b.do("GET", "/v1/rollouts/shop-9/counts", ""), "no rollout")
-	b.control.AddRollout(broken())
-	id := broken().ID
+	b.control.AddRollout(apitest.Broken())
+	id := apitest.Broken().ID
 	b.wantProblem(http.StatusNotFound, b.do("GET", "/v1/rollouts/"+id+"/counts", ""), "keeps no counts", "last 50")
-	b.control.Recordings = map[string]*control.Recording{id: recording()}
+	b.control.Recordings = map[string]*control.Recording{id: apitest.Recording()}
 	r := b.do("GET", "/v1/rollouts/"+id+"/counts", "")
 	if r.status != http.StatusOK || r.header.Get("Content-Type") != "text/csv; charset=utf-8" {
 		t.Fatalf("%d %v", r.status, r.header)
@@ -61,13 +31,13 @@ func TestCounts_AreCSV(t *testing.T) {
 
 func TestWhy_ShowsEvidenceOverTime(t *testing.T) {
 	b := withShop(t)
-	b.control.AddRollout(broken())
-	id := broken().ID
+	b.control.AddRollout(apitest.Broken())
+	id := apitest.Broken().ID
 	why := b.want(http.StatusOK, b.do("GET", "/v1/rollouts/"+id+"/why", ""))
 	if e := why["evidence"].([]any); len(e) != 0 || why["around"] != nil {
 		t.Fatalf("evidence of nothing: %v %v", e, why["around"])
 	}
-	b.control.Recordings = map[string]*control.Recording{id: recording()}
+	b.control.Recordings = map[string]*control.Recording{id: apitest.Recording()}
 	why = b.want(http.StatusOK, b.do("GET", "/v1/rollouts/"+id+"/why", ""))
 	series := why["evidence"].([]any)
 	if len(series) != 1 {

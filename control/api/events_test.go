@@ -13,6 +13,7 @@ import (
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/api/apitest"
 	"github.com/weirproxy/weir/control/rollout"
 )
 
@@ -100,7 +101,7 @@ func TestEvents_AreDeliveredWithIDsAndFiltered(t *testing.T) {
 	base, _ := b.serve()
 	all, cart := b.follow(base, ""), b.follow(base, "?service=cart")
 
-	v := broken().Verdict
+	v := apitest.Broken().Verdict
 	b.control.Publish(control.Event{Kind: "rollout", Service: "shop", Rollout: "shop-7", Phase: rollout.RolledBack, Text: "put back", Verdict: v})
 	b.control.Publish(control.Event{Kind: "service", Service: "cart", Text: "applied"})
 

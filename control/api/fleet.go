@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/weirproxy/weir/control"
 )
 
 // Node is one weir process of the fleet.
@@ -32,8 +34,11 @@ type nodes struct {
 }
 
 func (a *API) listNodes(context.Context, *none) (*nodes, error) {
-	v := a.Control.View()
-	out := &nodes{Body: make([]Node, 0, len(v.Nodes))}
+	return &nodes{Body: nodesOf(a.Control.View())}, nil
+}
+
+func nodesOf(v *control.View) []Node {
+	out := make([]Node, 0, len(v.Nodes))
 	for _, n := range v.Nodes {
 		node := Node{
 			Name: n.Name, Boot: n.Boot, Version: n.Version, Revision: n.Revision,
@@ -42,7 +47,7 @@ func (a *API) listNodes(context.Context, *none) (*nodes, error) {
 		if node.Refused == nil {
 			node.Refused = map[string]string{}
 		}
-		out.Body = append(out.Body, node)
+		out = append(out, node)
 	}
-	return out, nil
+	return out
 }

@@ -2,8 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,24 +12,20 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/api/apitest"
 )
 
 const (
-	viewer   = "viewer-0123456789abcdef"
-	operator = "operator-0123456789abcdef"
-	admin    = "admin-0123456789abcdef"
+	viewer   = apitest.Viewer
+	operator = apitest.Operator
+	admin    = apitest.Admin
 )
 
 // writeTokens writes a tokens file with one token of each role.
 func writeTokens(t *testing.T) string {
 	t.Helper()
-	sum := sha256.Sum256([]byte(admin))
-	path := filepath.Join(t.TempDir(), "tokens.yaml")
-	text := "tokens:\n" +
-		"  - {name: vera, role: viewer, token: " + viewer + "}\n" +
-		"  - {name: olaf, role: operator, token: " + operator + "}\n" +
-		"  - {name: ada, role: admin, token_sha256: " + hex.EncodeToString(sum[:]) + "}\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	path, err := apitest.WriteTokens(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

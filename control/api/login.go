@@ -48,7 +48,11 @@ func (a *API) logIn(w http.ResponseWriter, r *http.Request) {
 	a.warn(stale)
 	if who.role == Nobody {
 		p := a.unknownToken(clientOf(r), w.Header())
-		a.pages.Login(w, p.Status, Login{Next: next, Problem: p.Detail, Hint: p.Hint})
+		hint := "it must be one of this node's tokens file"
+		if p.Status == http.StatusTooManyRequests {
+			hint = "a good one is taken at once"
+		}
+		a.pages.Login(w, p.Status, Login{Next: next, Problem: p.Detail, Hint: hint})
 		return
 	}
 	if old := sessionID(r); old != "" {

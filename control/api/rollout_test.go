@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
+	"github.com/weirproxy/weir/control/api/apitest"
 	"github.com/weirproxy/weir/control/rollout"
 )
 
@@ -121,30 +121,9 @@ func TestRollout_IfMatchHoldsForAllVerbsButAbort(t *testing.T) {
 	b.want(200, b.do("POST", "/v1/rollouts/shop-1/abort", "", "If-Match: "+tag))
 }
 
-// broken is a rollout that the judge ended.
-func broken() rollout.State {
-	at := time.Date(2026, 11, 23, 14, 2, 10, 0, time.UTC)
-	v := analysis.Verdict{
-		Kind: analysis.Fail, Rule: "trigger-1", Path: analysis.PathFast, Action: analysis.Rollback, At: 7300 * time.Millisecond,
-		Stable: analysis.Counts{N: 7813, X: 4, Raw: 4}, Candidate: analysis.Counts{N: 412, X: 198, Raw: 201},
-		StableRate: 4. / 7813, CandidateRate: 201. / 412, Limit: .01, Evidence: 1.9e5, Threshold: 133,
-		Text: "error_rate > 1% is broken: 201 of 412 failed (48.8%) on the candidate, 4 of 7813 failed (0.0512%) on stable; evidence 1.9e+05 of 133 needed.",
-	}
-	return rollout.State{
-		ID: "shop-7", Service: "shop", Strategy: configs.StrategyCanary, From: "blue", To: "green", Candidates: []string{"green"},
-		Phase: rollout.RolledBack, Stage: 1, Weights: map[string]configs.Weight{"blue": configs.Whole},
-		StartedAt: at, UpdatedAt: at.Add(8 * time.Second), EndedAt: at.Add(8 * time.Second), Actor: "ana",
-		Verdict: &v, Reason: v.Text,
-		History: []rollout.Transition{
-			{At: at, From: rollout.Pending, To: rollout.Progressing, Weights: map[string]configs.Weight{"blue": 9500, "green": 500}, Actor: "ana", Reason: "Started."},
-			{At: at.Add(8 * time.Second), From: rollout.Progressing, To: rollout.RolledBack, Stage: 1, Weights: map[string]configs.Weight{"blue": configs.Whole}, Reason: v.Text, Verdict: &v},
-		},
-	}
-}
-
 func TestWhy_HasEveryNumberOfTheDecision(t *testing.T) {
 	b := withShop(t)
-	b.control.AddRollout(broken())
+	b.control.AddRollout(apitest.Broken())
 	b.control.Change(func(v *control.View, _ int64) {
 		health := analysis.RuleReport{State: analysis.StateHolding, Verdict: analysis.Verdict{Kind: analysis.Pass, Rule: "trigger-2"}}
 		health.Condition.Metric = analysis.HealthCheck
@@ -162,7 +141,7 @@ func TestWhy_HasEveryNumberOfTheDecision(t *testing.T) {
 		Verdict: analysis.Fail, Rule: "trigger-1", Path: analysis.PathFast, Action: "rollback", T: 7.3,
 		CandidateRequests: 412, CandidateBad: 201, CandidateCounted: 198, CandidateRate: 201. / 412,
 		StableRequests: 7813, StableBad: 4, StableCounted: 4, StableRate: 4. / 7813,
-		Limit: .01, Evidence: 1.9e5, Threshold: 133, Text: broken().Verdict.Text,
+		Limit: .01, Evidence: 1.9e5, Threshold: 133, Text: apitest.Broken().Verdict.Text,
 	}
 	if w.Decision == nil || *w.Decision != want {
 		t.Fatalf("the decision is %+v, want %+v", w.Decision, want)
@@ -187,7 +166,7 @@ func TestWhy_TellsEveryPhase(t *testing.T) {
 	f := func(phase rollout.Phase, text string) {
 		t.Helper()
 		b := withShop(t)
-		s := broken()
+		s := apitest.Broken()
 		s.Phase, s.Verdict, s.Reason, s.Weights = phase, nil, "Because of this", map[string]configs.Weight{"blue": 9500, "green": 500}
 		b.control.AddRollout(s)
 		v := b.want(200, b.do("GET", "/v1/rollouts/shop-7/why", ""))

@@ -1,0 +1,105 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/control/api"
+)
+
+// rolloutPage shows one rollout: what it does, why, and what a person can do.
+type rolloutPage struct {
+	api.Rollout
+	Now      time.Time
+	Text     string
+	Bar      bar
+	Stages   []stage
+	Verbs    []verb
+	MayAct   bool
+	Rules    []ruleRow
+	Evidence *plot
+	Course   *plot
+	Around   *api.Around
+	Log      []api.Transition // newest first
+	Links    []link
+	Source   string
+	Recorder string // the node that recorded what the charts show
+	Versions []versionRow
+}
+
+// ruleRow is a rule with how near it is to acting.
+type ruleRow struct {
+	api.Rule
+	Near    int  // of its threshold, in basis points, on a logarithmic scale
+	Decided bool // this is the rule that moved the rollout
+}
+
+// link is an entry of the plan's meta. URL is empty for what is no web address:
+// such an entry is only text.
+type link struct{ Name, Text, URL string }
+
+func (d *Dashboard) rollout(r *request) (content, error) {
+	id := r.PathValue("id")
+	v, ok := r.view.Rollout(id)
+	if !ok {
+		return content{title: id}, notFound(fmt.Sprintf("There is no rollout %q.", id))
+	}
+	recording, err := d.courses.get(r.Context(), id, d.api.Control.Overview)
+	if err != nil {
+		return content{title: id}, err
+	}
+	why := api.WhyOf(v, recording)
+	p := &rolloutPage{
+		Rollout: api.RolloutOf(v), Now: r.view.At, Text: why.Text, Around: why.Around, MayAct: r.who.Role >= api.Operator,
+		Recorder: r.view.Node,
+	}
+	p.Bar = barOf(p.Weights, p.From)
+	if s, ok := r.view.Service(p.Service); ok && p.InForce {
+		p.Versions, p.Weights = versionsOf(s)
+		p.Versions = slices.DeleteFunc(p.Versions, func(v versionRow) bool {
+			return v.Name != p.From && !slices.Contains(p.Candidates, v.Name)
+		})
+		p.Bar = barOf(p.Weights, p.From)
+	}
+	p.Stages, p.Verbs, p.Links = stagesOf(&p.Rollout), verbsOf(&p.Rollout), linksOf(p.Meta)
+	for _, rule := range why.Rules {
+		p.Rules = append(p.Rules, ruleRow{rule, near(rule.Evidence, rule.Threshold), p.Decision != nil && rule.Rule == p.Decision.Rule})
+	}
+	p.Evidence, p.Course = evidencePlot(recording, p.Candidates), coursePlot(recording, &p.Rollout)
+	p.Log = slices.Clone(p.History)
+	slices.Reverse(p.Log)
+	source, err := json.MarshalIndent(p.Plan, "", "  ")
+	if err != nil {
+		return content{}, fmt.Errorf("cannot show the plan of rollout %q: %w", id, err)
+	}
+	p.Source = string(source)
+	return content{title: p.Service + ": " + p.From + " → " + p.To, events: "?service=" + url.QueryEscape(p.Service), data: p}, nil
+}
+
+// near is how much of the way to its threshold evidence has gone. Evidence is a
+// product of likelihoods, so its logarithm is what grows evenly.
+func near(evidence, threshold float64) int {
+	if evidence <= 1 || threshold <= 1 {
+		return 0
+	}
+	return int(10_000 * min(1, math.Log(evidence)/math.Log(threshold)))
+}
+
+// linksOf are the entries of a plan's meta by name.
+func linksOf(meta map[string]string) []link {
+	var out []link
+	for name, text := range meta {
+		l := link{Name: name, Text: text}
+		if u, err := url.Parse(text); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+			l.URL = u.String()
+		}
+		out = append(out, l)
+	}
+	slices.SortFunc(out, func(a, b link) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
