@@ -65,6 +65,15 @@ func (l *Lab) Cluster(name string, size int) (*Cluster, error) {
 	return c, c.AwaitReady(time.Minute)
 }
 
+// EtcdOf starts a member with a configuration file of etcd's own.
+func (l *Lab) EtcdOf(name, file string) (*Process, error) {
+	binary, err := l.build("bench/lab/etcd")
+	if err != nil {
+		return nil, err
+	}
+	return l.start(name, binary, "-config", file)
+}
+
 // Start starts a member, again after a Kill with what it had.
 func (m *ClusterMember) Start() (err error) {
 	m.Process, err = m.lab.start(m.name, m.bin, m.args...)

@@ -69,6 +69,13 @@ func (l *Lab) Node(o NodeOptions) (*Node, error) {
 	return n, n.Start()
 }
 
+// Run starts weir with a node file that is there. clients is an address of it, and
+// control the URL of its control API.
+func (l *Lab) Run(name, file, clients, control, token string) (*Node, error) {
+	n := &Node{Clients: clients, Control: control, File: file, API: NewAPI(control, token), lab: l, name: name, token: token}
+	return n, n.Start()
+}
+
 // file is the node file. Clients are believed who they say they are, so that
 // one machine can be many of them.
 func (o NodeOptions) file(clients, control string) string {

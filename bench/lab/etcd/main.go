@@ -20,8 +20,15 @@ func main() {
 	peer := flag.String("peer", "http://127.0.0.1:2380", "URL for peers")
 	name := flag.String("name", "default", "of this member")
 	cluster := flag.String("cluster", "", "all members as name=peer URL, with commas between; empty: this one alone")
+	file := flag.String("config", "", "etcd's own configuration file, in place of all else")
 	flag.Parse()
-	if err := run(*dir, *client, *peer, *name, *cluster); err != nil {
+	var err error
+	if *file != "" {
+		err = runFile(*file)
+	} else {
+		err = run(*dir, *client, *peer, *name, *cluster)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -45,6 +52,21 @@ func run(dir, client, peer, name, cluster string) error {
 	if cluster == "" {
 		cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	}
+	return serve(cfg)
+}
+
+// runFile runs etcd as its own binary would with --config-file.
+func runFile(file string) error {
+	cfg, err := embed.ConfigFromFile(file)
+	if err != nil {
+		return fmt.Errorf("cannot read %q: %w", file, err)
+	}
+	cfg.LogLevel = "warn"
+	return serve(cfg)
+}
+
+func serve(cfg *embed.Config) error {
+	dir := cfg.Dir
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return fmt.Errorf("cannot start etcd in %q: %w", dir, err)
