@@ -38,11 +38,10 @@ func newWorld(t *testing.T, l *lab.Lab, p page) *world {
 	t.Helper()
 	w := &world{t: t, lab: l, folder: t.TempDir(), ports: map[string]string{}}
 	t.Cleanup(w.end)
-	from := filepath.Dir(p.name)
-	if from == "." {
+	if p.name == "README.md" {
 		w.copy(".", "go.mod", "go.sum", "Makefile", "LICENSE", "README.md", "cmd", "proxy", "control", "analysis", "configs", "bench")
 	} else {
-		w.copy(from, ".")
+		w.copy("configs/examples", ".")
 	}
 	if p.world {
 		w.serve()
@@ -83,9 +82,8 @@ func (w *world) copy(from string, names ...string) {
 // loopback is an address that a page names.
 var loopback = regexp.MustCompile(`\b(127\.0\.0\.1|localhost):(\d{2,5})\b`)
 
-// here is a text with the addresses of this run. The demonstration has others, and
-// less traffic,
-// than the node that a page leaves running.
+// here is a text with the addresses of this run. The demonstration has others than
+// the node that a page leaves running, and less traffic.
 func (w *world) here(text string) string {
 	text = loopback.ReplaceAllStringFunc(text, func(address string) string { return w.address(address) })
 	return strings.ReplaceAll(text, "weir demo", "weir demo --rps 300 --listen "+w.address("127.0.0.1:18080")+" --control "+w.address("127.0.0.1:19797"))
