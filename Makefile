@@ -104,6 +104,9 @@ e2e-examples: build ## what lies in configs/ for operators, really started and a
 bench-swap: build ## a person's decision to traffic: weights on three nodes, aborts with etcd and without
 	$(GO) run ./bench/swap -weir $(BIN)
 
+bench-scrape: build ## a page of metrics with 1 000 services of three versions: time, size, what users notice
+	$(GO) run ./bench/scrape -weir $(BIN)
+
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
 	$(GO) run ./bench/h2spec -h2spec bin/h2spec

@@ -3,6 +3,7 @@ package control
 import (
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +79,10 @@ func (c *Controller) servicesInOrder() []*route.Service {
 	return slices.SortedFunc(slices.Values(table.Services), func(a, b *route.Service) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// servicesAtOnce is how many services are written before requests that wait for
+// this processor have their turn: about a third of a millisecond.
+const servicesAtOnce = 32
+
 // traffic are the families that are written of each version.
 type traffic struct {
 	requests, errors, duration, inFlight, lanes *exposition.Family
@@ -98,19 +103,25 @@ func (c *Controller) writeRequests(p *exposition.Page, v *View, services []*rout
 		lanes:    p.Counter("weir_lane_requests_total", "Requests begun, by why they went to their version."),
 		replays:  newReplays(p),
 	}
-	limits := latencyLimits(v)
-	for _, s := range services {
-		bounds := boundsWith(limits[s.Name])
+	limits, usual := latencyLimits(v), boundsWith(nil)
+	for i, s := range services {
+		if i%servicesAtOnce == 0 {
+			runtime.Gosched()
+		}
+		b := usual
+		if more := limits[s.Name]; len(more) > 0 {
+			b = boundsWith(more)
+		}
 		for _, version := range s.Versions {
 			version.Recorder.Totals(&t.totals)
 			if t.totals.Begun() > 0 || t.totals.Lanes[stats.Mirror] > 0 {
-				t.write(exposition.LabelsOf("service", s.Name, "version", version.Name), bounds)
+				t.write(exposition.LabelsOf("service", s.Name, "version", version.Name), b)
 			}
 		}
 	}
 }
 
-func (t *traffic) write(base exposition.Labels, bounds []time.Duration) {
+func (t *traffic) write(base exposition.Labels, b *bounds) {
 	for code, n := range t.totals.Codes {
 		if n > 0 {
 			t.requests.AddTo(base, float64(n), "code", strconv.Itoa(code))
@@ -128,23 +139,20 @@ func (t *traffic) write(base exposition.Labels, bounds []time.Duration) {
 	}
 	t.inFlight.AddTo(base, float64(t.totals.InFlight))
 	t.replays.write(base, &t.totals)
-	t.writeDuration(base, bounds)
+	t.writeDuration(base, b)
 }
 
-func (t *traffic) writeDuration(base exposition.Labels, bounds []time.Duration) {
+func (t *traffic) writeDuration(base exposition.Labels, b *bounds) {
 	t.within = t.within[:0]
-	seconds := make([]float64, len(bounds))
-	var below uint64
+	var within uint64
 	next := 0
-	for i, bound := range bounds {
-		// A bucket belongs below the bound if its middle does: within 1.6 %.
-		for ; next < len(t.totals.Latency) && hist.Mid(next) <= bound; next++ {
-			below += t.totals.Latency[next]
+	for _, end := range b.ends {
+		for ; next < end; next++ {
+			within += t.totals.Latency[next]
 		}
-		t.within = append(t.within, below)
-		seconds[i] = bound.Seconds()
+		t.within = append(t.within, within)
 	}
-	t.duration.Buckets(base, seconds, t.within, t.totals.Latency.Total(), t.totals.LatencySum.Seconds())
+	t.duration.Buckets(base, b.texts, t.within, t.totals.Latency.Total(), t.totals.LatencySum.Seconds())
 }
 
 // latencyLimits are the configured limits by service.
@@ -167,11 +175,26 @@ func latencyLimits(v *View) map[string][]time.Duration {
 	return limits
 }
 
-// boundsWith are a histogram's bounds for a service with the given limits.
-func boundsWith(limits []time.Duration) []time.Duration {
+// bounds are those of a histogram: their texts, and how many buckets of stats are
+// within each. A bucket is if its middle is: right within 1.6 %.
+type bounds struct {
+	texts []string
+	ends  []int
+}
+
+// boundsWith are the bounds for a service with the given limits.
+func boundsWith(limits []time.Duration) *bounds {
 	all := append(durationBounds(), limits...)
 	slices.Sort(all)
-	return slices.Compact(all)
+	b := &bounds{}
+	end := 0
+	for _, bound := range slices.Compact(all) {
+		for end < hist.Buckets && hist.Mid(end) <= bound {
+			end++
+		}
+		b.texts, b.ends = append(b.texts, exposition.Bound(bound.Seconds())), append(b.ends, end)
+	}
+	return b
 }
 
 func (c *Controller) writeSplits(p *exposition.Page, v *View) {

@@ -2,8 +2,8 @@ package control
 
 import (
 	"cmp"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/weirproxy/weir/control/exposition"
 	"github.com/weirproxy/weir/proxy/route"
@@ -15,13 +15,15 @@ func (c *Controller) writeEndpoints(p *exposition.Page, services []*route.Servic
 	for _, s := range services {
 		for _, version := range s.Versions {
 			base := exposition.LabelsOf("service", s.Name, "version", version.Name)
-			// Two names may lead to one address: it is up if either is.
-			states := map[string]bool{}
-			for _, e := range version.Endpoints() {
-				states[e.Address] = states[e.Address] || e.Up()
-			}
-			for _, address := range slices.Sorted(maps.Keys(states)) {
-				up.AddTo(base, exposition.Flag(states[address]), "endpoint", address)
+			endpoints := version.Endpoints()
+			slices.SortFunc(endpoints, func(a, b *upstream.Endpoint) int { return strings.Compare(a.Address, b.Address) })
+			for i := 0; i < len(endpoints); i++ {
+				// Two names may lead to one address: it is up if either is.
+				is := endpoints[i].Up()
+				for ; i+1 < len(endpoints) && endpoints[i+1].Address == endpoints[i].Address; i++ {
+					is = is || endpoints[i+1].Up()
+				}
+				up.AddTo(base, exposition.Flag(is), "endpoint", endpoints[i].Address)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -54,4 +55,5 @@ func BenchmarkController_ThousandServices(b *testing.B) {
 	f("publish", c.publish)
 	f("retain", func() { c.retain(time.Now()) })
 	f("show", func() { c.show(time.Now()) })
+	f("metrics", func() { c.WriteMetrics(io.Discard) })
 }

@@ -76,13 +76,14 @@ func (f *Family) AddTo(base Labels, value float64, pairs ...string) {
 	}
 }
 
-// Buckets writes one histogram: how many of count were within each bound, and
-// their sum. Bounds rise, and so does within.
-func (f *Family) Buckets(base Labels, bounds []float64, within []uint64, count uint64, sum float64) {
-	var le [32]byte
+// Bound is the text of a histogram's bound.
+func Bound(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// Buckets writes one histogram: how many of count were within each of the bounds
+// that Bound made, and their sum. Bounds rise, and so does within.
+func (f *Family) Buckets(base Labels, bounds []string, within []uint64, count uint64, sum float64) {
 	for i, bound := range bounds {
-		text := strconv.AppendFloat(le[:0], bound, 'f', -1, 64)
-		f.sample("_bucket", base, float64(within[i]), []string{"le", string(text)})
+		f.sample("_bucket", base, float64(within[i]), []string{"le", bound})
 	}
 	f.sample("_bucket", base, float64(count), []string{"le", "+Inf"})
 	f.sample("_sum", base, sum, nil)

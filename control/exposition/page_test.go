@@ -30,7 +30,7 @@ func TestPage_FamiliesStayInOnePiece(t *testing.T) {
 	requests.AddTo(base, 1, "code", "503")
 	up.Add(math.NaN(), "of", "nobody")
 	took := p.Histogram("took_seconds", "Time.")
-	took.Buckets(base, []float64{.001, 2.5}, []uint64{1, 3}, 4, 7.5)
+	took.Buckets(base, []string{exposition.Bound(.001), exposition.Bound(2.5)}, []uint64{1, 3}, 4, 7.5)
 	want := `# HELP requests_total Requests.
 # TYPE requests_total counter
 requests_total{service="shop",code="200"} 12345678

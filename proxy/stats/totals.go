@@ -102,6 +102,8 @@ func (r *Recorder) Totals(out *Totals) {
 	}
 	out.InFlight -= ended
 	for b, n := range out.Latency {
-		out.LatencySum += time.Duration(n) * hist.Mid(b)
+		if n > 0 {
+			out.LatencySum += time.Duration(n) * hist.Mid(b)
+		}
 	}
 }
