@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,5 +103,38 @@ func TestMetrics_WholePageIsStrict(t *testing.T) {
 	}
 	if f := families["weir_state_connected"]; len(f.Samples) != 1 || f.Samples[0].Value != 1 {
 		t.Errorf("connected: %v", f.Samples)
+	}
+}
+
+// Rules and dashboards ask for what the page has, by its name.
+func TestMetrics_RulesAskForWhatThereIs(t *testing.T) {
+	leavesNothing(t)
+	n := started(t, t.TempDir(), "kind: Node\nname: one\nlisten: [{address: \"127.0.0.1:0\"}]\ncontrol: {address: \"127.0.0.1:0\"}\nlog: {level: error, access: json, access_file: access.log}\ndrain: {window: 1ms, grace: 1s}\n")
+	var page strings.Builder
+	n.writeMetrics(&page)
+	families := expositiontest.Read(t, page.String())
+	asked := 0
+	names := regexp.MustCompile(`\b(weir|process|go)_[a-z_]+`)
+	for _, pattern := range []string{"../../configs/prometheus/*.yaml", "../../configs/grafana/*.json"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names.FindAllString(string(text), -1) {
+				asked++
+				base := strings.TrimSuffix(name, "_bucket")
+				if f := families[base]; f.Type == "" || base != name && f.Type != "histogram" {
+					t.Errorf("%s asks for %s", file, name)
+				}
+			}
+		}
+	}
+	if asked < 100 {
+		t.Errorf("only %d names were found", asked)
 	}
 }
