@@ -18,6 +18,10 @@ type Node struct {
 	// Status serves /metrics, /healthz and /readyz alone, without a token.
 	Status *Status `json:"status,omitempty" yaml:"status,omitempty"`
 
+	// Flags serves feature flags to applications. Nil: nobody but endpoints of
+	// routed requests hears of flags.
+	Flags *FlagListener `json:"flags,omitempty" yaml:"flags,omitempty"`
+
 	// State says where the state lives. Default: embedded in ./weir-data.
 	State State `json:"state,omitzero" yaml:"state,omitempty"`
 
@@ -123,6 +127,27 @@ type ControlTLS struct {
 type Status struct {
 	// Address is host:port. Whoever can connect reads the metrics.
 	Address string `json:"address" yaml:"address"`
+}
+
+// FlagListener serves flags by OpenFeature's remote evaluation protocol (OFREP),
+// which its SDKs speak, below /ofrep/v1/.
+type FlagListener struct {
+	// Address is host:port. Other hosts than loopback need tokens.
+	Address string `json:"address" yaml:"address"`
+
+	// Tokens is a file of tokens as for the control API, relative to the node
+	// file, whose entries of role `client` applications send as their key; it is
+	// read again when it changes. Empty: none, and the address must be loopback.
+	Tokens string `json:"tokens,omitempty" yaml:"tokens,omitempty"`
+
+	// TLS serves flags over TLS alone. Nil: plaintext. The files are read again
+	// when they change.
+	TLS *Certificate `json:"tls,omitempty" yaml:"tls,omitempty"`
+
+	// Origins are those of pages whose scripts may ask from browsers, such as
+	// https://shop.example.com; `*` is any. A key that a page sends is known to all
+	// its visitors. Empty: no page may ask.
+	Origins []string `json:"origins,omitempty" yaml:"origins,omitempty"`
 }
 
 // State says where the shared state lives: at most one of Embedded and Etcd.

@@ -44,6 +44,13 @@ func (n *Node) ResolvePaths(folder string) {
 	n.Secrets = cmp.Or(n.Secrets, ".")
 	resolve(&n.Secrets)
 	resolve(&n.Control.Tokens)
+	if n.Flags != nil {
+		resolve(&n.Flags.Tokens)
+		if n.Flags.TLS != nil {
+			resolve(&n.Flags.TLS.Cert)
+			resolve(&n.Flags.TLS.Key)
+		}
+	}
 	resolve(&n.Log.AccessFile)
 	resolve(&n.State.Cache)
 	if n.State.Embedded != nil {
@@ -174,6 +181,26 @@ func (n *Node) checkAddresses(r *report) {
 	}
 	if n.Status != nil {
 		listen("status.address", n.Status.Address)
+	}
+	if n.Flags != nil {
+		listen("flags.address", n.Flags.Address)
+		n.Flags.check(r)
+	}
+}
+
+func (f *FlagListener) check(r *report) {
+	if f.Tokens == "" && f.Address != "" && !isLoopback(f.Address) {
+		r.add("flags.address", "set flags.tokens to a file of tokens, or listen on 127.0.0.1",
+			"the flags at %q are readable from other machines and ask for no key", f.Address)
+	}
+	if f.TLS != nil {
+		f.TLS.check(r, "flags.tls")
+	}
+	for i, origin := range f.Origins {
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			r.add(item("flags.origins", i), "write scheme and host, such as https://shop.example.com, or *", "%q is no origin", origin)
+		}
 	}
 }
 

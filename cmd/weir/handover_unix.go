@@ -110,7 +110,12 @@ func (n *node) reopenControl(files []*os.File) error {
 	}
 	n.listenControl(ln)
 	if n.config.Status != nil {
-		n.status, err = listener(statusName(n.config))
+		if n.status, err = listener(statusName(n.config)); err != nil {
+			return err
+		}
+	}
+	if n.config.Flags != nil {
+		n.flags, err = listener(flagsName(n.config))
 	}
 	return err
 }

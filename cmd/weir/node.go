@@ -53,9 +53,12 @@ type node struct {
 	bare      net.Listener   // of the control API, under its TLS
 	control   net.Listener
 	status    net.Listener // nil: none
+	flags     net.Listener // for applications that ask for flags; nil: none
+	clients   *api.Clients // who may; nil: everybody
 	tokens    *api.Tokens  // nil: none are asked for
 
 	controlTLS *proxy.TLS // nil: plaintext
+	flagsTLS   *proxy.TLS // nil: plaintext
 	names      []string   // of sockets, for a process that takes over
 	kept       []bool     // those that systemd has too
 	lasting    bool       // SIGUSR2 hands over
@@ -96,6 +99,9 @@ func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inh
 		if n.tokens, err = api.LoadTokens(config.Control.Tokens); err != nil {
 			return nil, err
 		}
+	}
+	if err := n.loadClients(); err != nil {
+		return nil, err
 	}
 	if err := api.CheckAddress(config.Control.Address, n.tokens); err != nil {
 		return nil, err
@@ -199,6 +205,12 @@ func (n *node) listen(ctx context.Context, in *inherited) error {
 			return err
 		}
 	}
+	if n.config.Flags != nil {
+		address = n.config.Flags.Address
+		if n.flags, err = open(flagsName(n.config), address, plain("flags", address)); err != nil {
+			return err
+		}
+	}
 	return in.done()
 }
 
@@ -215,6 +227,9 @@ func (n *node) sockets() []net.Listener {
 	all := append(n.listeners[:len(n.listeners):len(n.listeners)], n.bare)
 	if n.status != nil {
 		all = append(all, n.status)
+	}
+	if n.flags != nil {
+		all = append(all, n.flags)
 	}
 	return all
 }
@@ -233,6 +248,9 @@ func (n *node) close() {
 	}
 	if n.status != nil {
 		_ = n.status.Close()
+	}
+	if n.flags != nil {
+		_ = n.flags.Close()
 	}
 	if n.store != nil {
 		if err := n.store.Close(); err != nil {

@@ -20,7 +20,7 @@ import (
 // stops end what runs and wait for it. Each may be called again; nil: it never
 // ran.
 type stops struct {
-	store, controller, beat, api, status func()
+	store, controller, beat, api, status, flags func()
 }
 
 // run serves until ctx ends, then drains: clients first, then the control API,
@@ -118,6 +118,7 @@ func (n *node) answer(failed chan<- error) {
 		handler := api.NewStatus(n.apiOptions())
 		n.stops.status = n.spawn(failed, "status", func(ctx context.Context) error { return api.Serve(ctx, status, handler) })
 	}
+	n.answerFlags(failed)
 }
 
 // stopSteering ends what steer began, and the control API, which needs it.
@@ -129,9 +130,12 @@ func (n *node) stopSteering() {
 	}
 }
 
+// stopStatus ends the listeners that answer beside the control API.
 func (n *node) stopStatus() {
-	if n.stops.status != nil {
-		n.stops.status()
+	for _, stop := range []func(){n.stops.status, n.stops.flags} {
+		if stop != nil {
+			stop()
+		}
 	}
 }
 

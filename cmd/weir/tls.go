@@ -27,6 +27,9 @@ func (n *node) encrypt() error {
 		}
 		n.entries = append(n.entries, e)
 	}
+	if err := n.encryptFlags(); err != nil {
+		return fmt.Errorf("cannot serve flags with TLS (flags.tls): %w", err)
+	}
 	c := n.config.Control.TLS
 	if c == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) newTokenCommand() *cobra.Command {
-	return group("token", "Make tokens for the control API", c.newTokenNewCommand())
+	return group("token", "Make tokens for the control API and for flags", c.newTokenNewCommand())
 }
 
 // newToken is what `token new` prints with -o json.
@@ -30,6 +30,7 @@ control.tokens of the node names. The file holds a hash of the token alone, and
 is read again when it changes: to rotate a token add the new line, hand out the
 token, and take the old line away.
 
+  client    asks for flags, where the node has flags.tokens, and nothing else
   viewer    reads
   operator  moves weights and rollouts
   admin     changes services`,
@@ -39,7 +40,7 @@ token, and take the old line away.
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, ok := api.ParseRole(role)
 			if !ok {
-				return usagef("there is no role %q; write --role viewer, operator or admin", role)
+				return usagef("there is no role %q; write --role client, viewer, operator or admin", role)
 			}
 			secret, line, err := api.NewToken(args[0], r)
 			if err != nil {
@@ -52,6 +53,6 @@ token, and take the old line away.
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "viewer", "viewer, operator or admin")
+	cmd.Flags().StringVar(&role, "role", "viewer", "client, viewer, operator or admin")
 	return cmd
 }

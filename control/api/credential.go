@@ -15,6 +15,8 @@ import (
 type identity struct {
 	name string // the actor of every change
 	role Role
+
+	environment string // of a client; empty: it names none
 }
 
 // credential is one way to prove to be somebody: a secret or a certificate.
@@ -36,6 +38,7 @@ type tokenEntry struct {
 	Token       string `yaml:"token"`
 	SHA256      string `yaml:"token_sha256"`
 	Certificate string `yaml:"certificate"`
+	Environment string `yaml:"environment"`
 }
 
 // minToken is the shortest token taken: 16 characters are out of reach of
@@ -104,13 +107,17 @@ func (e tokenEntry) credential() (credential, error) {
 	case localActor(e.Name) != e.Name:
 		return credential{}, fmt.Errorf("name %q is not printable ASCII of at most %d characters", e.Name, maxActor)
 	case !ok:
-		return credential{}, fmt.Errorf("role %q is unknown; write viewer, operator or admin", e.Role)
+		return credential{}, fmt.Errorf("role %q is unknown; write client, viewer, operator or admin", e.Role)
+	case e.Environment != "" && role != Client:
+		return credential{}, fmt.Errorf("only clients have an environment, and %q is a %s", e.Name, role)
+	case role == Client && e.Certificate != "":
+		return credential{}, fmt.Errorf("client %q needs a token: flags are not asked for with a certificate", e.Name)
 	case set != 1:
 		return credential{}, errors.New("exactly one of token_sha256, token and certificate must be set")
 	case e.Token != "" && len(e.Token) < minToken:
 		return credential{}, fmt.Errorf("the token is shorter than %d characters; make one with `weir token new`", minToken)
 	}
-	c := credential{identity: identity{e.Name, role}, clear: e.Token != "", certificate: e.Certificate}
+	c := credential{identity: identity{name: e.Name, role: role, environment: e.Environment}, clear: e.Token != "", certificate: e.Certificate}
 	switch {
 	case e.SHA256 != "":
 		hash, err := hex.DecodeString(strings.ToLower(e.SHA256))

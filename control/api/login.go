@@ -46,7 +46,7 @@ func (a *API) logIn(w http.ResponseWriter, r *http.Request) {
 	next, secret := ownPath(r.PostForm.Get("next")), strings.TrimSpace(r.PostForm.Get("token"))
 	who, stale := a.Tokens.find(secret)
 	a.warn(stale)
-	if who.role == Nobody {
+	if who.role < Viewer {
 		p := a.unknownToken(clientOf(r), w.Header())
 		hint := "it must be one of this node's tokens file"
 		if p.Status == http.StatusTooManyRequests {

@@ -18,6 +18,7 @@ type Role int
 // Roles of a token.
 const (
 	Nobody   Role = iota // no token is asked for
+	Client               // asks for flags, and nothing else
 	Viewer               // reads
 	Operator             // moves weights and rollouts
 	Admin                // changes services
@@ -25,6 +26,8 @@ const (
 
 func (r Role) String() string {
 	switch r {
+	case Client:
+		return "client"
 	case Viewer:
 		return "viewer"
 	case Operator:
@@ -37,7 +40,7 @@ func (r Role) String() string {
 
 // ParseRole returns the role of that name.
 func ParseRole(name string) (Role, bool) {
-	for _, r := range []Role{Viewer, Operator, Admin} {
+	for _, r := range []Role{Client, Viewer, Operator, Admin} {
 		if r.String() == name {
 			return r, true
 		}
@@ -64,6 +67,7 @@ type Tokens struct {
 //	tokens:
 //	  - {name: ana, role: operator, token_sha256: …}    # as `weir token new` prints it
 //	  - {name: ci, role: operator, certificate: ci.example.com}
+//	  - {name: shop, role: client, environment: staging, token_sha256: …}
 //
 // Names are unique and become the actor of every change. The error lists all
 // that is wrong with the file.

@@ -100,7 +100,7 @@ const (
 	ReasonStatic   Reason = iota // everybody gets it
 	ReasonTargeted               // a rule
 	ReasonSplit                  // drawn
-	ReasonDisabled               // the flag is killed
+	ReasonKilled                 // a person switched the flag off
 	ReasonKeyless                // it would be drawn, but the subject has no key
 )
 
@@ -111,9 +111,9 @@ func (r Reason) String() string {
 		return "TARGETING_MATCH"
 	case ReasonSplit:
 		return "SPLIT"
-	case ReasonDisabled:
-		return "DISABLED"
-	case ReasonKeyless:
+	case ReasonKilled, ReasonKeyless:
+		// Not DISABLED: SDKs then give the application's own default in place of
+		// the flag's.
 		return "DEFAULT"
 	}
 	return "STATIC"
@@ -152,7 +152,7 @@ func (f *Flag) Draws() bool {
 // Evaluate gives s its variant in an environment at a time, in unix seconds.
 func (f *Flag) Evaluate(s Subject, environment string, unix int64) Evaluation {
 	if f.Killed {
-		return Evaluation{Variant: int32(f.Default), Bucket: -1, Reason: ReasonDisabled}
+		return Evaluation{Variant: int32(f.Default), Bucket: -1, Reason: ReasonKilled}
 	}
 	for i := range f.Rules {
 		if r := &f.Rules[i]; f.holds(r, s, environment, unix) {

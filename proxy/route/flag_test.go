@@ -96,7 +96,7 @@ func TestFlag_TheFirstRuleThatHoldsDecides(t *testing.T) {
 	killed := *f
 	killed.Killed, killed.Default = true, 0
 	f = &killed
-	want(both, "production", testNow, 0, ReasonDisabled)
+	want(both, "production", testNow, 0, ReasonKilled)
 }
 
 func TestFlag_WhoHasNoKeyStaysWhereUsersAre(t *testing.T) {
