@@ -78,10 +78,12 @@ type Options struct {
 const lookEvery = stats.TickLength / 4
 
 // sayEvery is how often a node says what it has applied, showEvery how often
-// readers get a new picture, unless something changes.
+// readers get a new picture, unless something changes, and showIdle how often
+// there is one when nobody has read one for a while.
 const (
 	sayEvery  = 100 * time.Millisecond
 	showEvery = 200 * time.Millisecond
+	showIdle  = time.Second
 )
 
 // Controller owns the desired state of a node. Make it with New, run it once
@@ -93,6 +95,7 @@ type Controller struct {
 	calls  *call.Client // of measurements; used in workers
 	hub    hub
 	view   atomic.Pointer[View]
+	read   atomic.Bool // somebody has read the View
 
 	rollbacks     counter // by service and path, for metrics
 	ejections     counter // by service and version, for metrics
@@ -144,6 +147,8 @@ type Controller struct {
 	tallying  bool      // it is there
 	lastLook  time.Time
 	lastView  time.Time
+	readAt    time.Time // when it was last seen that somebody reads Views
+	pictures  pictures
 	unshown   bool // the view is older than the state
 	leading   bool
 	seen      map[string]int64     // service -> revision of its state
@@ -193,9 +198,14 @@ func New(o Options) *Controller {
 	return c
 }
 
-// View returns the newest picture of the state. It is never nil and must not
-// be changed.
-func (c *Controller) View() *View { return c.view.Load() }
+// View returns the newest picture of the state, at most a second old. It is never
+// nil and must not be changed.
+func (c *Controller) View() *View {
+	if !c.read.Load() {
+		c.read.Store(true)
+	}
+	return c.view.Load()
+}
 
 // Subscribe returns a channel of events and the function that ends it. Buffer
 // is how many events may wait; beyond that they are dropped and counted.
@@ -203,7 +213,7 @@ func (c *Controller) Subscribe(buffer int) (<-chan Event, func()) { return c.hub
 
 // Loaded reports whether a first state, from etcd or from disk, is served, with
 // the keys that sticky services need.
-func (c *Controller) Loaded() bool { return c.View().Store.Source != "" }
+func (c *Controller) Loaded() bool { return c.view.Load().Store.Source != "" }
 
 // Run follows the store until ctx ends. The node's journalled cuts are in
 // force before the first table is published. Run returns when every worker has

@@ -63,9 +63,7 @@ func (c *Controller) look(now time.Time) {
 	c.announce(now)
 	c.tally(now)
 	c.measure(now)
-	if since := now.Sub(c.lastView); since >= showEvery || c.unshown && since >= sayEvery {
-		c.show(now)
-	}
+	c.keepShowing(now)
 	c.wake()
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/weirproxy/weir/control/rollout"
 )
@@ -14,12 +15,29 @@ func (m *mirror) newestFirst() []string {
 	if m.newest != nil {
 		return m.newest
 	}
-	m.newest = slices.Collect(maps.Keys(m.rollouts))
-	slices.SortFunc(m.newest, func(a, b string) int {
-		x, y := m.rollouts[a].value, m.rollouts[b].value
-		return cmp.Or(y.StartedAt.Compare(x.StartedAt), cmp.Compare(b, a))
-	})
+	type started struct {
+		at time.Time
+		id string
+	}
+	all := make([]started, 0, len(m.rollouts))
+	for id := range m.rollouts {
+		all = append(all, started{m.rollouts[id].value.StartedAt, id})
+	}
+	slices.SortFunc(all, func(a, b started) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.id, a.id)) })
+	m.newest = make([]string, len(all))
+	for i, s := range all {
+		m.newest[i] = s.id
+	}
 	return m.newest
+}
+
+// serviceNames returns the names of all services in order, without those of flags. The slice must not be
+// changed.
+func (m *mirror) serviceNames() []string {
+	if m.names == nil {
+		m.names = slices.Sorted(maps.Keys(m.sources))
+	}
+	return m.names
 }
 
 // newestAudit returns what a View shows of the trail, the newest first. The

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
@@ -32,6 +33,8 @@ type mirror struct {
 
 	services map[string]entry[configs.Service]
 	states   map[string]entry[rollout.Service]
+	sources  map[string]compile.Source // services and states once more, as they are
+	splits   map[string]compile.State  // compiled from
 	rollouts map[string]entry[rollout.State]
 	evidence map[string]entry[evidence]
 	cuts     map[string]map[string]entry[rollout.Cut] // by rollout and node
@@ -54,6 +57,7 @@ type mirror struct {
 
 	bad map[string]string // key -> why its value cannot be read
 
+	names  []string       // what serviceNames returns; nil: to be found
 	newest []string       // what newestFirst returns; nil: to be found
 	trail  []AuditView    // what newestAudit returns; nil: to be found
 	shown  []notify.Entry // what shownOutbox returns; nil: to be found
@@ -77,6 +81,8 @@ func newMirror() *mirror {
 	return &mirror{
 		services: make(map[string]entry[configs.Service]),
 		states:   make(map[string]entry[rollout.Service]),
+		sources:  make(map[string]compile.Source),
+		splits:   make(map[string]compile.State),
 		rollouts: make(map[string]entry[rollout.State]),
 		evidence: make(map[string]entry[evidence]),
 		cuts:     make(map[string]map[string]entry[rollout.Cut]),
@@ -181,16 +187,25 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		var doc *configs.Service
 		if doc, err = configs.DecodeStoredService(kv.Value); err == nil {
 			doc.SetDefaults()
+			if m.services[name].mod == 0 {
+				m.names = nil
+			}
 			m.services[name] = entry[configs.Service]{value: *doc, raw: kv.Value, mod: kv.ModRevision}
+			m.sources[name] = compile.Source{Document: *doc, ModRevision: kv.ModRevision}
 			ch.served = true
 		}
 	case store.States:
-		err = put(m.states, name, kv)
+		if err = put(m.states, name, kv); err == nil {
+			m.splits[name] = compile.State{Service: m.states[name].value, ModRevision: kv.ModRevision}
+		}
 		ch.served = true
 	case store.Rollouts:
+		was, known := m.rollouts[name]
 		err = put(m.rollouts, name, kv)
 		m.requeue(name)
-		m.newest = nil
+		if !known || !was.value.StartedAt.Equal(m.rollouts[name].value.StartedAt) {
+			m.newest = nil
+		}
 		ch.rollouts = append(ch.rollouts, name)
 		ch.served = true
 	case store.Evidences:
@@ -289,9 +304,12 @@ func (m *mirror) drop(key string, ch *changes) {
 	switch prefix, name := split(key); prefix {
 	case store.Services:
 		delete(m.services, name)
+		delete(m.sources, name)
+		m.names = nil
 		ch.served = true
 	case store.States:
 		delete(m.states, name)
+		delete(m.splits, name)
 		ch.served = true
 	case store.Rollouts:
 		delete(m.rollouts, name)

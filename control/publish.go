@@ -3,7 +3,6 @@ package control
 import (
 	"go.uber.org/zap"
 
-	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/proxy/route"
 )
@@ -15,22 +14,12 @@ func (c *Controller) publish() {
 	in := compile.Input{
 		Revision: c.mirror.revision, Cuts: c.cutsInForce(), Keys: c.mirror.keys, Addresses: c.names.addresses,
 		Endpoints: c.opts.Endpoints, Recorders: c.opts.Recorders, Last: c.built,
-		Services: make(map[string]compile.Source, len(c.mirror.services)),
-		Flags:    make(map[string]compile.FlagSource, len(c.mirror.flags)),
-		States:   make(map[string]compile.State, len(c.mirror.states)),
+		Services: c.mirror.sources, States: c.mirror.splits,
+		Flags: make(map[string]compile.FlagSource, len(c.mirror.flags)),
 	}
 	for name, doc := range c.mirror.flags {
 		_, killed := c.killed(name)
 		in.Flags[name] = compile.FlagSource{Document: doc.value, ModRevision: doc.mod, Killed: killed}
-	}
-	for name, doc := range c.mirror.services {
-		if _, flag := configs.FlagOf(name); flag {
-			continue
-		}
-		in.Services[name] = compile.Source{Document: doc.value, ModRevision: doc.mod}
-	}
-	for name, state := range c.mirror.states {
-		in.States[name] = compile.State{Service: state.value, ModRevision: state.mod}
 	}
 	table, out := compile.Build(in)
 	c.opts.Tables.Store(table)

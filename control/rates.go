@@ -34,7 +34,8 @@ type rate struct {
 	old, older   stats.Totals
 	oldAt, midAt time.Time
 
-	shown VersionView // its counts and rates alone
+	shown   VersionView // its counts and rates alone
+	changes uint64      // of shown
 }
 
 // measure brings the rates of some versions up to date, and of all in turn.
@@ -89,6 +90,7 @@ func (c *Controller) measureOne(id versionID, now time.Time) {
 // take brings the rates up to date.
 func (r *rate) take(totals *stats.Totals, now time.Time) {
 	v := &r.shown
+	r.changes++
 	v.Requests, v.Errors = totals.Lanes[stats.Split], totals.Errors()
 	if over := now.Sub(r.oldAt).Seconds(); over >= .5 {
 		v.RPS = float64(totals.Lanes[stats.Split]-r.old.Lanes[stats.Split]) / over

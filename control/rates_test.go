@@ -36,7 +36,7 @@ func TestRates_AreOfTheLastSecondsAndOfEveryVersionInTurn(t *testing.T) {
 	f := func(what string, ok func(v VersionView) bool) {
 		t.Helper()
 		around()
-		c.pass(showEvery)
+		c.pass(showIdle)
 		if v := blue(); !ok(v) {
 			t.Errorf("%s: %+v", what, v)
 		}

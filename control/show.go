@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/store"
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
 
@@ -15,6 +15,23 @@ const (
 	maxShownRollouts = 1000
 	maxShownAudit    = 500
 )
+
+// readFor is how long Views are made often after somebody has read one.
+const readFor = 5 * time.Second
+
+// keepShowing publishes a new View when it is time for one.
+func (c *Controller) keepShowing(now time.Time) {
+	if c.read.Swap(false) {
+		c.readAt = now
+	}
+	every := showEvery
+	if now.Sub(c.readAt) > readFor {
+		every = showIdle
+	}
+	if since := now.Sub(c.lastView); since >= every || c.unshown && since >= sayEvery {
+		c.show(now)
+	}
+}
 
 // show publishes a new View.
 func (c *Controller) show(now time.Time) {
@@ -30,15 +47,8 @@ func (c *Controller) show(now time.Time) {
 	if status.Err != nil {
 		v.Store.Err = status.Err.Error()
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.mirror.services)) {
-		if _, flag := configs.FlagOf(name); !flag {
-			v.Services = append(v.Services, c.showService(name, now))
-		}
-	}
-	ids := c.mirror.newestFirst()
-	for _, id := range ids[:min(len(ids), maxShownRollouts)] {
-		v.Rollouts = append(v.Rollouts, c.showRollout(id))
-	}
+	c.showServices(v, now)
+	c.showRollouts(v)
 	for _, name := range slices.Sorted(maps.Keys(c.mirror.nodes)) {
 		n := c.mirror.nodes[name].value
 		v.Nodes = append(v.Nodes, NodeView{
@@ -55,9 +65,119 @@ func (c *Controller) show(now time.Time) {
 	c.view.Store(v)
 }
 
-func (c *Controller) showService(name string, now time.Time) ServiceView {
+// pictures are the parts of the last View, with what each was made of: a part
+// that would look the same is shown again.
+type pictures struct {
+	services map[string]picture[serviceSeen, ServiceView]
+	rollouts map[string]picture[rolloutSeen, RolloutView]
+}
+
+type picture[K comparable, V any] struct {
+	seen K
+	view *V
+}
+
+// serviceSeen is all that a ServiceView is made of.
+type serviceSeen struct {
+	document, state, rollout int64 // their revisions
+	refused                  string
+	compiled                 *route.Service
+	kept                     bool
+	live                     uint64 // a sum of what changes by itself
+}
+
+// rolloutSeen is all that the RolloutView of one that nobody measures is made of.
+type rolloutSeen struct {
+	revision         int64
+	inForce, reports bool
+}
+
+func (c *Controller) showServices(v *View, now time.Time) {
+	names := c.mirror.serviceNames()
+	was := c.pictures.services
+	c.pictures.services = make(map[string]picture[serviceSeen, ServiceView], len(names))
+	v.Services = make([]*ServiceView, len(names))
+	for i, name := range names {
+		p := was[name]
+		if seen := c.seenOf(name, now); p.view == nil || p.seen != seen {
+			p = picture[serviceSeen, ServiceView]{seen, c.showService(name, now)}
+		}
+		c.pictures.services[name], v.Services[i] = p, p.view
+	}
+}
+
+func (c *Controller) seenOf(name string, now time.Time) serviceSeen {
+	seen := serviceSeen{
+		document: c.mirror.services[name].mod, state: c.mirror.states[name].mod, refused: c.refused[name],
+		kept: now.Before(c.mirror.splits[name].Service.KeepUntil),
+	}
+	if id := c.mirror.splits[name].Service.Rollout; id != "" {
+		seen.rollout = c.mirror.rollouts[id].mod
+	}
+	table := c.opts.Tables.Load()
+	if table == nil {
+		return seen
+	}
+	if seen.compiled = table.Service(name); seen.compiled == nil {
+		return seen
+	}
+	for _, v := range seen.compiled.Versions {
+		for _, endpoints := range [][]*upstream.Endpoint{v.Pool.Endpoints(), v.Waiting} {
+			for _, e := range endpoints {
+				seen.live = c.liveOf(e, seen.live)
+			}
+		}
+		if r := c.rates[versionID{name, v.Name}]; r != nil {
+			seen.live = mix(seen.live, r.changes)
+		}
+	}
+	return seen
+}
+
+// liveOf adds what showEndpoint shows of an endpoint to a sum.
+func (c *Controller) liveOf(e *upstream.Endpoint, sum uint64) uint64 {
+	state := uint64(e.InFlight())<<16 | uint64(e.Share())
+	if !e.Probed() {
+		state |= 1 << 62
+	}
+	if e.Ejected() {
+		state = mix(state, uint64(c.outliers.of[e].Until.UnixNano()))
+	}
+	return mix(sum, state)
+}
+
+// mix adds a number to a sum in which the order counts (FNV-1a by words).
+func mix(sum, n uint64) uint64 { return (sum ^ n ^ n>>32) * 0x100000001b3 }
+
+func (c *Controller) showRollouts(v *View) {
+	ids := c.mirror.newestFirst()
+	ids = ids[:min(len(ids), maxShownRollouts)]
+	was := c.pictures.rollouts
+	c.pictures.rollouts = make(map[string]picture[rolloutSeen, RolloutView], len(ids))
+	v.Rollouts = make([]*RolloutView, len(ids))
+	for i, id := range ids {
+		if c.trials[id] != nil || len(c.cuts[id]) > 0 || len(c.mirror.cuts[id]) > 0 {
+			v.Rollouts[i] = c.showRollout(id)
+			continue
+		}
+		p := was[id]
+		_, reports := c.reports[id]
+		if seen := (rolloutSeen{c.mirror.rollouts[id].mod, c.holds(id), reports}); p.view == nil || p.seen != seen {
+			p = picture[rolloutSeen, RolloutView]{seen, c.showRollout(id)}
+		}
+		c.pictures.rollouts[id], v.Rollouts[i] = p, p.view
+	}
+}
+
+// holds reports whether the rollout is the one in force of its service.
+func (c *Controller) holds(id string) bool {
+	r := c.mirror.rollouts[id]
+	return !r.value.Phase.Final() && c.mirror.states[r.value.Service].value.Rollout == id
+}
+
+func (c *Controller) showService(name string, now time.Time) *ServiceView {
 	doc, state := c.mirror.services[name], c.mirror.states[name]
-	sv := ServiceView{
+	sv := &ServiceView{
 		Document: doc.value, ModRevision: doc.mod, State: state.value, StateRevision: state.mod, Refused: c.refused[name],
 	}
 	weights := c.built.Effective(name)
@@ -102,10 +222,9 @@ func (c *Controller) showEndpoint(e *upstream.Endpoint) EndpointView {
 	return view
 }
 
-func (c *Controller) showRollout(id string) RolloutView {
+func (c *Controller) showRollout(id string) *RolloutView {
 	r := c.mirror.rollouts[id]
-	rv := RolloutView{State: r.value, ModRevision: r.mod, Cuts: c.cutsOf(id)}
-	rv.InForce = !r.value.Phase.Final() && c.mirror.states[r.value.Service].value.Rollout == id
+	rv := &RolloutView{InForce: c.holds(id), State: r.value, ModRevision: r.mod, Cuts: c.cutsOf(id)}
 	if r.value.Verdict != nil {
 		rv.Verdict = *r.value.Verdict
 	}

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -10,17 +12,17 @@ import (
 )
 
 // View is an immutable picture of the state for readers. The Controller
-// publishes one at every change, and five times a second.
+// publishes one at every change, and five times a second while somebody reads.
 type View struct {
 	At         time.Time
 	Node       string
 	Leader     bool   // this node leads
 	LeaderNode string // who leads; empty: unknown
 	Store      StoreView
-	Services   []ServiceView // by name
-	Rollouts   []RolloutView // newest first
-	Nodes      []NodeView    // by name
-	Audit      []AuditView   // newest first, bounded
+	Services   []*ServiceView // by name; those that look the same are shared by Views
+	Rollouts   []*RolloutView // newest first; likewise
+	Nodes      []NodeView     // by name
+	Audit      []AuditView    // newest first, bounded
 
 	Notifiers []NotifierView // by name
 	Freezes   []FreezeView   // by name
@@ -147,19 +149,18 @@ type Event struct {
 
 // Service returns the service of that name.
 func (v *View) Service(name string) (*ServiceView, bool) {
-	for i := range v.Services {
-		if v.Services[i].Document.Name == name {
-			return &v.Services[i], true
-		}
+	i, found := slices.BinarySearchFunc(v.Services, name, func(s *ServiceView, name string) int { return strings.Compare(s.Document.Name, name) })
+	if !found {
+		return nil, false
 	}
-	return nil, false
+	return v.Services[i], true
 }
 
 // Rollout returns the rollout of that id.
 func (v *View) Rollout(id string) (*RolloutView, bool) {
-	for i := range v.Rollouts {
-		if v.Rollouts[i].State.ID == id {
-			return &v.Rollouts[i], true
+	for _, r := range v.Rollouts {
+		if r.State.ID == id {
+			return r, true
 		}
 	}
 	return nil, false

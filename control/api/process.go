@@ -105,9 +105,9 @@ func (a *API) index(context.Context, *none) (*index, error) {
 			"audit": "/v1/audit", "events": "/v1/events", "metrics": "/metrics", "openapi": "/openapi.json",
 		},
 	}
-	for i := range v.Rollouts {
-		if v.Rollouts[i].InForce {
-			out.InForce = append(out.InForce, v.Rollouts[i].State.ID)
+	for _, r := range v.Rollouts {
+		if r.InForce {
+			out.InForce = append(out.InForce, r.State.ID)
 		}
 	}
 	return &index{Body: out}, nil

@@ -71,15 +71,15 @@ type rollouts struct {
 func (a *API) listRollouts(_ context.Context, in *rolloutFilter) (*rollouts, error) {
 	v := a.Control.View()
 	out := &rollouts{Body: []Rollout{}}
-	for i := range v.Rollouts {
-		s := &v.Rollouts[i].State
+	for _, r := range v.Rollouts {
+		s := &r.State
 		if in.Service != "" && s.Service != in.Service || in.Phase != "" && s.Phase != in.Phase {
 			continue
 		}
 		if len(out.Body) == in.Limit {
 			break
 		}
-		out.Body = append(out.Body, summaryOf(&v.Rollouts[i]))
+		out.Body = append(out.Body, summaryOf(r))
 	}
 	return out, nil
 }

@@ -137,8 +137,8 @@ type services struct {
 func (a *API) listServices(context.Context, *none) (*services, error) {
 	v := a.Control.View()
 	out := &services{Body: make([]Service, 0, len(v.Services))}
-	for i := range v.Services {
-		out.Body = append(out.Body, serviceOf(&v.Services[i]))
+	for _, s := range v.Services {
+		out.Body = append(out.Body, serviceOf(s))
 	}
 	return out, nil
 }

@@ -78,6 +78,8 @@ type Outcome struct {
 // Built is a compiled state. Immutable.
 type Built struct {
 	services map[string]*built
+	order    []*built // of their rules
+	table    *route.Table
 	uniform  []*route.Split // by version index: all buckets are that version's
 
 	flags   map[string]*builtFlag
@@ -179,6 +181,7 @@ func Build(in Input) (*route.Table, Outcome) {
 	for _, name := range sortedKeys(b.built.flags) {
 		table.Flags = append(table.Flags, b.built.flags[name].flag)
 	}
+	b.built.table = table
 	return table, Outcome{Refused: b.refused, Built: b.built}
 }
 
@@ -252,8 +255,15 @@ func (b *builder) compile(name string, source Source, state State, last *built) 
 // whose document is older, and falls back on its last good form.
 func (b *builder) table() *route.Table {
 	for {
+		b.sort()
 		rules := b.rules()
-		table, err := route.NewTable(b.Revision, rules)
+		var table *route.Table
+		var err error
+		if last := b.Last.table; last != nil {
+			table, err = last.Next(b.Revision, rules)
+		} else {
+			table, err = route.NewTable(b.Revision, rules)
+		}
 		if err == nil {
 			return table
 		}
@@ -261,17 +271,34 @@ func (b *builder) table() *route.Table {
 	}
 }
 
-// rules returns all rules, those of the least recently changed document first.
-func (b *builder) rules() []route.Rule {
-	order := slices.SortedFunc(maps.Values(b.built.services), func(x, y *built) int {
+// sort orders the services, those of the least recently changed document first.
+// It begins with the order of the last Build, which is right but for a few.
+func (b *builder) sort() {
+	order := make([]*built, 0, len(b.built.services))
+	for _, last := range b.Last.order {
+		if s := b.built.services[last.service.Name]; s != nil {
+			order = append(order, s)
+		}
+	}
+	for name, s := range b.built.services {
+		if b.Last.services[name] == nil {
+			order = append(order, s)
+		}
+	}
+	slices.SortFunc(order, func(x, y *built) int {
 		return cmp.Or(cmp.Compare(x.source.ModRevision, y.source.ModRevision), cmp.Compare(x.service.Name, y.service.Name))
 	})
+	b.built.order = order
+}
+
+// rules returns the rules of all services in their order.
+func (b *builder) rules() []route.Rule {
 	n := 0
-	for _, s := range order {
+	for _, s := range b.built.order {
 		n += len(s.rules) + len(s.previews)
 	}
 	rules := make([]route.Rule, 0, n)
-	for _, s := range order {
+	for _, s := range b.built.order {
 		rules = append(rules, s.rules...)
 		if !s.hidden {
 			rules = append(rules, s.previews...)

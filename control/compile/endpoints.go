@@ -87,6 +87,9 @@ func namesOf(versions map[string]configs.Version) []string {
 
 // addressesOf is what names were resolved to, as one text to compare.
 func (b *builder) addressesOf(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
 	var text strings.Builder
 	for _, name := range names {
 		fmt.Fprintln(&text, name, b.Addresses[name])

@@ -13,7 +13,7 @@ import (
 
 // entry is a rule in the form that requests are matched by.
 type entry struct {
-	rule     Rule
+	index    int    // of its rule
 	host     string // lower case, without the `*.`
 	wildcard bool
 	path     string // without a final slash; empty: any
@@ -68,7 +68,7 @@ func (r Rule) serviceName() string {
 }
 
 func newEntry(rule Rule) (*entry, error) {
-	e := &entry{rule: rule, methods: rule.Methods}
+	e := &entry{methods: rule.Methods}
 	if rule.Route == nil || rule.Route.Service == nil {
 		return nil, errors.New("it leads to no service")
 	}

@@ -8,6 +8,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -21,7 +22,16 @@ type Table struct {
 	// Services are all that a rule leads to, in the order of the rules.
 	Services []*Service
 
-	byName map[string]*Service
+	routes []*Route // in the order of the rules, which the matcher knows by their places
+	*matcher
+}
+
+// matcher finds the rule of a request. It knows nothing of where the rules lead,
+// so that tables which differ in that alone share it. Immutable once it is made.
+type matcher struct {
+	rules    []Rule         // that it was made of, without their routes
+	services []int          // by rule: which of Table.Services it leads to
+	byName   map[string]int // services by their place in Table.Services
 
 	// Flags are all flags in the order of their names.
 	Flags []*Flag
@@ -46,28 +56,32 @@ const maxHost = 255
 // It fails if a rule cannot match (*RuleError) or if two rules could match one
 // request and neither is the narrower (*TieError); the error joins all of these.
 func NewTable(revision int64, rules []Rule) (*Table, error) {
-	t := &Table{Revision: revision, byName: make(map[string]*Service)}
+	t := &Table{Revision: revision, matcher: &matcher{rules: slices.Clone(rules), byName: make(map[string]int)}}
 	var problems []error
-	for _, rule := range rules {
+	for i, rule := range rules {
 		e, err := newEntry(rule)
 		if err != nil {
 			problems = append(problems, &RuleError{Rule: rule, Problem: err})
 			continue
 		}
+		e.index = i
 		at := t.place(e)
 		for _, other := range at.value {
 			if e.ties(other) {
-				problems = append(problems, &TieError{First: other.rule, Second: rule})
+				problems = append(problems, &TieError{First: rules[other.index], Second: rule})
 			}
 		}
 		at.value = append(at.value, e)
 		slices.SortStableFunc(at.value, narrower)
-		if err := t.list(rule.Route.Service); err != nil {
+		if err := t.list(rule.Route); err != nil {
 			problems = append(problems, &RuleError{Rule: rule, Problem: err})
 		}
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	for i := range t.rules {
+		t.rules[i].Route = nil // routes come and go; this stays
 	}
 	t.hosts.seal(func(h *host) {
 		for _, paths := range []*node[[]*entry]{h.exact, h.below} {
@@ -79,6 +93,46 @@ func NewTable(revision int64, rules []Rule) (*Table, error) {
 	return t, nil
 }
 
+// Next is NewTable for the rules of a later revision. If they match the same
+// requests as those of t in the same order, and lead to services of the same
+// names, the two tables share how they match. That is so for most changes.
+func (t *Table) Next(revision int64, rules []Rule) (*Table, error) {
+	if next := t.redirected(revision, rules); next != nil {
+		return next, nil
+	}
+	return NewTable(revision, rules)
+}
+
+// redirected is t with other routes. Nil: it takes another matcher.
+func (t *Table) redirected(revision int64, rules []Rule) *Table {
+	if len(rules) != len(t.rules) {
+		return nil
+	}
+	next := &Table{Revision: revision, matcher: t.matcher, Services: make([]*Service, len(t.Services)), routes: make([]*Route, len(rules))}
+	for i := range rules {
+		route := rules[i].Route
+		if route == nil || route.Service == nil || !rules[i].matchesLike(&t.rules[i]) {
+			return nil
+		}
+		place, ok := t.services[i], false
+		if known := next.Services[place]; known == nil {
+			ok = route.Service.Name == t.Services[place].Name
+		} else {
+			ok = route.Service == known
+		}
+		if !ok {
+			return nil
+		}
+		next.Services[place], next.routes[i] = route.Service, route
+	}
+	return next
+}
+
+// matchesLike reports whether r and o match the same requests for the same reasons.
+func (r *Rule) matchesLike(o *Rule) bool {
+	return r.Host == o.Host && r.Path == o.Path && slices.Equal(r.Methods, o.Methods) && maps.Equal(r.Headers, o.Headers)
+}
+
 // Match returns the route of a request, or nil. Of all rules that match, an
 // exact host wins over a wildcard, the longer wildcard over the shorter, any
 // wildcard over no host; then the longest path; then a rule with methods over
@@ -87,13 +141,13 @@ func (t *Table) Match(q *Request) *Route {
 	var buf [maxHost]byte
 	at, whole := t.hosts.descendHost(appendHost(buf[:0], q.Host))
 	if whole && at.parent != nil {
-		if r := match(at.value.exact, q); r != nil {
+		if r := t.match(at.value.exact, q); r != nil {
 			return r
 		}
 		at = at.parent // a wildcard wants one more label than its suffix has
 	}
 	for ; at != nil; at = at.parent {
-		if r := match(at.value.below, q); r != nil {
+		if r := t.match(at.value.below, q); r != nil {
 			return r
 		}
 	}
@@ -101,7 +155,12 @@ func (t *Table) Match(q *Request) *Route {
 }
 
 // Service returns the service of the given name, or nil. Not for the hot path.
-func (t *Table) Service(name string) *Service { return t.byName[name] }
+func (t *Table) Service(name string) *Service {
+	if i, ok := t.byName[name]; ok {
+		return t.Services[i]
+	}
+	return nil
+}
 
 // Flag returns the flag of the given name, or nil.
 func (t *Table) Flag(name string) *Flag {
@@ -113,14 +172,14 @@ func (t *Table) Flag(name string) *Flag {
 }
 
 // match returns the route of the narrowest rule below paths, which may be nil.
-func match(paths *node[[]*entry], q *Request) *Route {
+func (t *Table) match(paths *node[[]*entry], q *Request) *Route {
 	if paths == nil {
 		return nil
 	}
 	for at := paths.descendPath(q.Path); at != nil; at = at.parent {
 		for _, e := range at.value {
 			if e.matches(q) {
-				return e.rule.Route
+				return t.routes[e.index]
 			}
 		}
 	}
@@ -128,8 +187,8 @@ func match(paths *node[[]*entry], q *Request) *Route {
 }
 
 // place returns the node that e belongs to, and makes it at first.
-func (t *Table) place(e *entry) *node[[]*entry] {
-	at := &t.hosts
+func (m *matcher) place(e *entry) *node[[]*entry] {
+	at := &m.hosts
 	for name := e.host; name != ""; {
 		var label string
 		name, label = cutLabel(name)
@@ -151,15 +210,17 @@ func (t *Table) place(e *entry) *node[[]*entry] {
 	return below
 }
 
-// list adds s to the services unless it is there.
-func (t *Table) list(s *Service) error {
-	switch known := t.Service(s.Name); {
-	case known == s:
-	case known != nil:
-		return fmt.Errorf("there are two services named %q", s.Name)
-	default:
-		t.Services = append(t.Services, s)
-		t.byName[s.Name] = s
+// list adds a route, and its service unless that is there.
+func (t *Table) list(r *Route) error {
+	i, ok := t.byName[r.Service.Name]
+	switch {
+	case !ok:
+		i = len(t.Services)
+		t.Services = append(t.Services, r.Service)
+		t.byName[r.Service.Name] = i
+	case t.Services[i] != r.Service:
+		return fmt.Errorf("there are two services named %q", r.Service.Name)
 	}
+	t.routes, t.services = append(t.routes, r), append(t.services, i)
 	return nil
 }

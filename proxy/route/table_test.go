@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -279,10 +280,52 @@ func TestTable_MatchesAsItsTwin(t *testing.T) {
 		if err != nil {
 			return
 		}
-		dumbRequests(func(q *Request) {
-			if got, want := table.Match(q), dumbMatch(rules, q); got != want {
-				t.Fatalf("%s %s%s: %v, want %v", q.Method, q.Host, q.Path, got, want)
-			}
-		})
+		compare := func() {
+			dumbRequests(func(q *Request) {
+				if got, want := table.Match(q), dumbMatch(rules, q); got != want {
+					t.Fatalf("%s %s%s: %v, want %v", q.Method, q.Host, q.Path, got, want)
+				}
+			})
+		}
+		compare()
+
+		// The rules of the next table lead elsewhere, and now and then they are others.
+		same := rapid.Bool().Draw(t, "same rules")
+		same = same || len(rules) == 0
+		if !same {
+			rules = rules[:len(rules)-1]
+		}
+		rules = slices.Clone(rules)
+		for i := range rules {
+			rules[i].Route = testRoute(fmt.Sprint(i))
+		}
+		before := table
+		if table, err = before.Next(2, rules); err != nil || table.Revision != 2 {
+			t.Fatalf("revision %d, %v", table.Revision, err)
+		}
+		if shared := table.matcher == before.matcher; shared != same {
+			t.Fatalf("the matcher is shared: %v", shared)
+		}
+		if table.Service("0") == before.Service("0") && len(rules) > 0 {
+			t.Fatal("the next table has the service of the last one")
+		}
+		compare()
 	})
+}
+
+func TestTable_NextOfOtherServicesSharesNothing(t *testing.T) {
+	shop := testRoute("shop")
+	rules := []Rule{{Host: "a.com", Route: shop}, {Host: "b.com", Route: &Route{Service: shop.Service}}}
+	table := mustTable(t, rules)
+	renamed := []Rule{{Host: "a.com", Route: testRoute("shop")}, {Host: "b.com", Route: testRoute("bank")}}
+	next, err := table.Next(2, renamed)
+	if err != nil || next.Service("bank") != renamed[1].Route.Service || len(next.Services) != 2 {
+		t.Errorf("services are %v, %v", next.Services, err)
+	}
+	if _, err := table.Next(2, []Rule{{Host: "a.com", Route: testRoute("shop")}, {Host: "b.com", Route: testRoute("shop")}}); err == nil {
+		t.Error("two services of one name are routed")
+	}
+	if _, err := table.Next(2, []Rule{{Host: "a.com", Route: shop}, {Host: "b.com"}}); err == nil {
+		t.Error("a rule without a route is taken")
+	}
 }

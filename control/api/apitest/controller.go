@@ -112,14 +112,23 @@ func (c *Controller) Change(edit func(v *control.View, revision int64)) int64 {
 
 func (c *Controller) change(edit func(v *control.View, revision int64)) int64 {
 	next := *c.view
-	next.Services = slices.Clone(next.Services)
-	next.Rollouts = slices.Clone(next.Rollouts)
+	next.Services = copies(next.Services)
+	next.Rollouts = copies(next.Rollouts)
 	next.Audit = slices.Clone(next.Audit)
 	next.Store.Revision++
 	edit(&next, next.Store.Revision)
-	slices.SortFunc(next.Services, func(a, b control.ServiceView) int { return cmp.Compare(a.Document.Name, b.Document.Name) })
+	slices.SortFunc(next.Services, func(a, b *control.ServiceView) int { return cmp.Compare(a.Document.Name, b.Document.Name) })
 	c.view = &next
 	return next.Store.Revision
+}
+
+func copies[T any](of []*T) []*T {
+	out := make([]*T, len(of))
+	for i, one := range of {
+		made := *one
+		out[i] = &made
+	}
+	return out
 }
 
 // Subscribe delivers what Publish is given.
@@ -218,7 +227,7 @@ func (c *Controller) applyService(cmd control.ApplyService) (control.Reply, erro
 		if exists && !cmd.ResetWeights {
 			state = old.State
 		}
-		v.Services = slices.DeleteFunc(v.Services, func(s control.ServiceView) bool { return s.Document.Name == name })
+		v.Services = slices.DeleteFunc(v.Services, func(s *control.ServiceView) bool { return s.Document.Name == name })
 		v.Services = append(v.Services, serviceView(cmd.Document, state, revision))
 		v.Audit = append([]control.AuditView{{At: epoch, Actor: cmd.Actor, Action: "apply", Object: "services/" + name, Text: "applied"}}, v.Audit...)
 	})
@@ -229,8 +238,8 @@ func (c *Controller) applyService(cmd control.ApplyService) (control.Reply, erro
 	return control.Reply{Revision: revision, Name: name, Created: !exists, Text: text}, nil
 }
 
-func serviceView(doc configs.Service, state rollout.Service, revision int64) control.ServiceView {
-	s := control.ServiceView{Document: doc, ModRevision: revision, State: state, StateRevision: revision}
+func serviceView(doc configs.Service, state rollout.Service, revision int64) *control.ServiceView {
+	s := &control.ServiceView{Document: doc, ModRevision: revision, State: state, StateRevision: revision}
 	for name, version := range doc.Versions {
 		v := control.VersionView{Name: name, Revision: version.Revision, Role: "idle", Weight: state.Weights[name]}
 		switch {
@@ -260,7 +269,7 @@ func (c *Controller) deleteService(cmd control.DeleteService) (control.Reply, er
 		return control.Reply{}, err
 	}
 	revision := c.change(func(v *control.View, _ int64) {
-		v.Services = slices.DeleteFunc(v.Services, func(s control.ServiceView) bool { return s.Document.Name == cmd.Name })
+		v.Services = slices.DeleteFunc(v.Services, func(s *control.ServiceView) bool { return s.Document.Name == cmd.Name })
 	})
 	return control.Reply{Revision: revision, Name: cmd.Name, Text: "service " + cmd.Name + " deleted"}, nil
 }

@@ -64,11 +64,11 @@ func (c *Controller) startRollout(cmd control.StartRollout) (control.Reply, erro
 // caller must hold no lock of the Controller unless it is one of its commands.
 func (c *Controller) AddRollout(state rollout.State) {
 	c.change(func(v *control.View, revision int64) {
-		r := control.RolloutView{State: state, ModRevision: revision, InForce: !state.Phase.Final(), Elapsed: 3 * time.Second, StageElapsed: 2 * time.Second}
+		r := &control.RolloutView{State: state, ModRevision: revision, InForce: !state.Phase.Final(), Elapsed: 3 * time.Second, StageElapsed: 2 * time.Second}
 		if state.Verdict != nil {
 			r.Verdict = *state.Verdict
 		}
-		v.Rollouts = append([]control.RolloutView{r}, v.Rollouts...)
+		v.Rollouts = append([]*control.RolloutView{r}, v.Rollouts...)
 		if s, ok := v.Service(state.Service); ok && r.InForce {
 			s.State.Rollout, s.State.Weights, s.StateRevision = state.ID, state.Weights, revision
 		}
