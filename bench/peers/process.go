@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/weirproxy/weir/bench/lab"
 )
 
 // process is a program pinned to one core. Stop it.
@@ -90,24 +92,15 @@ func (p *process) family() []int {
 	return pids
 }
 
-// cpu is the user and system time that the family has used, in steps of 10 ms.
+// cpu is the time that the family has used.
 func (p *process) cpu() (time.Duration, error) {
-	const tick = 10 * time.Millisecond // USER_HZ, which is 100 on every Linux
 	total := time.Duration(0)
 	for _, pid := range p.family() {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		used, err := lab.CPU(pid)
 		if err != nil {
-			return 0, fmt.Errorf("cannot read the time of %s: %w", p.name, err)
+			return 0, fmt.Errorf("%s: %w", p.name, err)
 		}
-		// The name may hold spaces; fields are counted from its end.
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		for _, field := range fields[11:13] {
-			ticks, err := strconv.ParseInt(field, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("cannot read the time of %s: %w", p.name, err)
-			}
-			total += time.Duration(ticks) * tick
-		}
+		total += used
 	}
 	return total, nil
 }

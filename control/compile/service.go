@@ -82,6 +82,8 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		return nil, fmt.Errorf("cannot route service %q: %w", name, err)
 	}
 	s.previews = previews(st.Preview, s.rules, s.service)
+	route.Prepare(s.rules)
+	route.Prepare(s.previews)
 	return s, nil
 }
 

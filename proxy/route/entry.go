@@ -13,7 +13,6 @@ import (
 
 // entry is a rule in the form that requests are matched by.
 type entry struct {
-	index    int    // of its rule
 	host     string // lower case, without the `*.`
 	wildcard bool
 	path     string // without a final slash; empty: any

@@ -34,4 +34,15 @@ type Rule struct {
 	Headers map[string]string
 
 	Route *Route
+
+	prepared *entry // what Prepare made of all above but Route; nil: it was not asked
+}
+
+// Prepare makes what tables need of the rules, so that no table has to make it
+// again. Of a rule that is prepared nothing but the Route may be changed.
+func Prepare(rules []Rule) {
+	for i := range rules {
+		// What is wrong with a rule is said by the table that it is meant for.
+		rules[i].prepared, _ = newEntry(rules[i])
+	}
 }

@@ -43,8 +43,14 @@ type matcher struct {
 
 // host holds the rules of one name.
 type host struct {
-	exact *node[[]*entry] // rules for the name itself, by segments of the path; nil: none
-	below *node[[]*entry] // rules for the names below it
+	exact *node[[]placed] // rules for the name itself, by segments of the path; nil: none
+	below *node[[]placed] // rules for the names below it
+}
+
+// placed is an entry with the index of its rule.
+type placed struct {
+	*entry
+	index int
 }
 
 // maxHost is the length of the longest DNS name, and more than any address has.
@@ -59,20 +65,22 @@ func NewTable(revision int64, rules []Rule) (*Table, error) {
 	t := &Table{Revision: revision, matcher: &matcher{rules: slices.Clone(rules), byName: make(map[string]int)}}
 	var problems []error
 	for i, rule := range rules {
-		e, err := newEntry(rule)
-		if err != nil {
-			problems = append(problems, &RuleError{Rule: rule, Problem: err})
-			continue
+		e := rule.prepared
+		if e == nil || rule.Route == nil {
+			var err error
+			if e, err = newEntry(rule); err != nil {
+				problems = append(problems, &RuleError{Rule: rule, Problem: err})
+				continue
+			}
 		}
-		e.index = i
 		at := t.place(e)
 		for _, other := range at.value {
-			if e.ties(other) {
+			if e.ties(other.entry) {
 				problems = append(problems, &TieError{First: rules[other.index], Second: rule})
 			}
 		}
-		at.value = append(at.value, e)
-		slices.SortStableFunc(at.value, narrower)
+		at.value = append(at.value, placed{e, i})
+		slices.SortStableFunc(at.value, func(a, b placed) int { return narrower(a.entry, b.entry) })
 		if err := t.list(rule.Route); err != nil {
 			problems = append(problems, &RuleError{Rule: rule, Problem: err})
 		}
@@ -81,12 +89,12 @@ func NewTable(revision int64, rules []Rule) (*Table, error) {
 		return nil, errors.Join(problems...)
 	}
 	for i := range t.rules {
-		t.rules[i].Route = nil // routes come and go; this stays
+		t.rules[i].Route, t.rules[i].prepared = nil, nil // routes come and go; this stays
 	}
 	t.hosts.seal(func(h *host) {
-		for _, paths := range []*node[[]*entry]{h.exact, h.below} {
+		for _, paths := range []*node[[]placed]{h.exact, h.below} {
 			if paths != nil {
-				paths.seal(func(*[]*entry) {})
+				paths.seal(func(*[]placed) {})
 			}
 		}
 	})
@@ -172,7 +180,7 @@ func (t *Table) Flag(name string) *Flag {
 }
 
 // match returns the route of the narrowest rule below paths, which may be nil.
-func (t *Table) match(paths *node[[]*entry], q *Request) *Route {
+func (t *Table) match(paths *node[[]placed], q *Request) *Route {
 	if paths == nil {
 		return nil
 	}
@@ -187,7 +195,7 @@ func (t *Table) match(paths *node[[]*entry], q *Request) *Route {
 }
 
 // place returns the node that e belongs to, and makes it at first.
-func (m *matcher) place(e *entry) *node[[]*entry] {
+func (m *matcher) place(e *entry) *node[[]placed] {
 	at := &m.hosts
 	for name := e.host; name != ""; {
 		var label string
@@ -199,7 +207,7 @@ func (m *matcher) place(e *entry) *node[[]*entry] {
 		paths = &at.value.below
 	}
 	if *paths == nil {
-		*paths = new(node[[]*entry])
+		*paths = new(node[[]placed])
 	}
 	below := *paths
 	for path := e.path; path != ""; {
