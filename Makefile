@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: docs bench-swap help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: docs bench-swap bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ bench-swap: build ## a person's decision to traffic: weights on three nodes, abo
 
 bench-scrape: build ## a page of metrics with 1 000 services of three versions: time, size, what users notice
 	$(GO) run ./bench/scrape -weir $(BIN)
+
+bench-scale: build ## 1 000 services and 100 rollouts: compiling, processor time, and whether clients feel swaps (six minutes)
+	$(GO) run ./bench/scale -weir $(BIN)
 
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)

@@ -126,6 +126,7 @@ type Controller struct {
 	failing    map[health.Target]int       // consecutive failed probes of targets that were probed
 	unretained bool                        // the table may name less than the registries hold
 	admitted   map[*upstream.Endpoint]bool // those of the table at the last look
+	tenants    []tenant                    // likewise
 	names      names
 	outliers   outliers
 	filesSeen  time.Time // when the files of TLS were last asked about
@@ -146,6 +147,7 @@ type Controller struct {
 	tallied   time.Time // when tallies/<node> was last written
 	tallying  bool      // it is there
 	lastLook  time.Time
+	looks     int
 	lastView  time.Time
 	readAt    time.Time // when it was last seen that somebody reads Views
 	pictures  pictures

@@ -8,23 +8,50 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/health"
+	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/upstream"
 )
+
+// tenant is a service of a table with all that decides which endpoints and
+// counters are kept for it.
+type tenant struct {
+	document int64 // its revision
+	versions []*route.Version
+}
+
+// tenantsOf are those of the present table. The same as before: nothing came, and
+// nothing went. Most changes are of weights alone.
+func (c *Controller) tenantsOf(table *route.Table) (tenants []tenant, same bool) {
+	tenants, same = make([]tenant, len(table.Services)), len(table.Services) == len(c.tenants)
+	for i, s := range table.Services {
+		t := tenant{c.mirror.services[s.Name].mod, s.Versions}
+		tenants[i] = t
+		same = same && t.document == c.tenants[i].document && slices.Equal(t.versions, c.tenants[i].versions)
+	}
+	return tenants, same
+}
 
 // retain lets go of endpoints and counters that no version names any more, and
 // probes those that one does.
 func (c *Controller) retain(now time.Time) {
 	c.unretained = false
-	versions := make(map[versionID]bool)
-	targets := make(map[health.Target]health.Probe)
-	for name, doc := range c.mirror.services {
-		for version := range c.mirror.states[name].value.Merge(doc.value) {
+	tenants, same := c.tenantsOf(c.opts.Tables.Load())
+	if c.tenants = tenants; same {
+		return
+	}
+	versions := make(map[versionID]bool, 2*len(c.mirror.sources))
+	targets := make(map[health.Target]health.Probe, len(c.targets))
+	for name := range c.mirror.sources {
+		for version := range c.mirror.sources[name].Document.Versions {
+			versions[versionID{name, version}] = true
+		}
+		for version := range c.mirror.splits[name].Service.Versions {
 			versions[versionID{name, version}] = true
 		}
 	}
 	// The table names the endpoints: those of the present documents and, of a
 	// document that does not compile, those of its last good route.
-	endpoints, admitted := make(map[*upstream.Endpoint]bool), make(map[*upstream.Endpoint]bool)
+	endpoints, admitted := make(map[*upstream.Endpoint]bool, len(c.admitted)), make(map[*upstream.Endpoint]bool, len(c.admitted))
 	for _, s := range c.opts.Tables.Load().Services {
 		doc, _ := c.built.Document(s.Name)
 		for _, v := range s.Versions {

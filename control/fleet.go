@@ -32,11 +32,12 @@ type fleet struct {
 	leads   bool
 }
 
-func newFleet(p analysis.Policy, id string, generation int, version string) *fleet {
+// newFleet returns the judge of a side that has this key.
+func newFleet(p analysis.Policy, id string, generation int, key string) *fleet {
 	p.Fuse = false
 	return &fleet{
 		policy: p, judge: analysis.NewJudge(p),
-		merge: merge{id: id, generation: generation, version: version}, own: sideTally{version: version},
+		merge: merge{id: id, generation: generation, version: key}, own: sideTally{version: key},
 	}
 }
 
@@ -126,7 +127,7 @@ func (s *side) stableBreaks(rule string) bool {
 
 // lead brings the fleet's judges up to date while this node leads.
 func (c *Controller) lead(t *trial) {
-	for _, s := range t.sides {
+	for _, s := range t.judging() {
 		if s.fleet == nil {
 			continue
 		}
@@ -143,7 +144,7 @@ func (c *Controller) lead(t *trial) {
 			}
 		}
 		s.fleet.take(c.opts.Node, tally{boot: c.opts.Boot, rollouts: []rolloutTally{t.tally(s)}})
-		s.fleet.advance(t.judged, t.stage())
+		s.fleet.advance(t.judged, t.stageOf(s))
 	}
 }
 
@@ -151,10 +152,10 @@ func (c *Controller) lead(t *trial) {
 // before left in etcd.
 func (c *Controller) takeOver(t *trial, s *side) {
 	own := s.fleet.own
-	*s.fleet = *newFleet(s.fleet.policy, t.id, t.stretch.Generation, s.version)
+	*s.fleet = *newFleet(s.fleet.policy, t.id, t.stretch.Generation, s.key())
 	s.fleet.own, s.fleet.leads = own, true
 	known := c.mirror.evidence[t.id].value
-	e, ok := known.Fleet[s.version]
+	e, ok := known.Fleet[s.key()]
 	if !ok || known.Stretch.Generation != t.stretch.Generation {
 		return
 	}
@@ -187,7 +188,7 @@ func (c *Controller) tally(now time.Time) {
 	said := tally{boot: c.opts.Boot}
 	for _, t := range c.trials {
 		if len(t.sides) > 0 && t.sides[0].fleet != nil {
-			said.rollouts = append(said.rollouts, t.tally(t.sides...))
+			said.rollouts = append(said.rollouts, t.tally(t.judging()...))
 		}
 	}
 	if len(said.rollouts) == 0 {

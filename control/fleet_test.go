@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/proxy/stats"
 )
 
 // sharedEtcd is an etcd that several nodes of a test use.
@@ -49,15 +51,51 @@ func newFleetLab(t *testing.T, endpoint, node string) *lab {
 	return l
 }
 
-func TestFleet_JudgesTheCountsOfAllNodesAndGoesOnWhenTheLeaderIsGone(t *testing.T) {
+// newFleetOfTwo is two nodes that both serve shop; the first leads.
+func newFleetOfTwo(t *testing.T) (a, b *lab) {
+	t.Helper()
 	endpoint := sharedEtcd(t)
-	a, b := newFleetLab(t, endpoint, "a"), newFleetLab(t, endpoint, "b")
+	a, b = newFleetLab(t, endpoint, "a"), newFleetLab(t, endpoint, "b")
 	if b.View().Leader {
 		a, b = b, a
 	}
 	a.until("both nodes are known", func() bool { return len(a.View().Nodes) == 2 && len(b.View().Nodes) == 2 })
 	a.do(ApplyService{Document: shop(), Actor: "ana"})
 	b.until("the service is there", func() bool { _, ok := b.View().Service("shop"); return ok && b.tables.Load().Service("shop") != nil })
+	return a, b
+}
+
+// Chosen users of each node are too few to be judged by that node alone.
+func TestFleet_JudgesWhatGoesBesideTheSplitOnAllNodes(t *testing.T) {
+	a, b := newFleetOfTwo(t)
+	good := func(string) bool { return false }
+	defer a.traffic(300, good)()
+	defer b.traffic(300, good)()
+	id := a.do(StartRollout{Plan: canary(beta(time.Hour), stage(500, time.Hour)), Actor: "ana"}).ID
+	led := func(l *lab) func() bool {
+		return func() bool { s := l.tables.Load().Service("shop"); return s != nil && s.Force != nil }
+	}
+	a.until("chosen users are led to green", led(a))
+	b.until("on both nodes", led(b))
+	seen := func(l *lab) uint64 {
+		for _, r := range l.rollout(id).Rules {
+			if strings.HasSuffix(r.Rule, "-beside") {
+				return r.Candidate.N
+			}
+		}
+		return 0
+	}
+	stopA, stopB := a.aside(stats.Forced, 50, 200), b.aside(stats.Forced, 50, 200)
+	a.until("the leader judges what both counted", func() bool { return seen(a) > 200 && seen(a) > seen(b)+seen(b)/2 })
+	stopA()
+	stopB()
+	defer a.aside(stats.Forced, 50, 500)()
+	defer b.aside(stats.Forced, 50, 500)()
+	b.until("the candidate is put back", func() bool { return b.phase(id) == rollout.RolledBack && led(b)() == false })
+}
+
+func TestFleet_JudgesTheCountsOfAllNodesAndGoesOnWhenTheLeaderIsGone(t *testing.T) {
+	a, b := newFleetOfTwo(t)
 	var broken atomic.Bool
 	bad := func(version string) bool { return version == "green" && broken.Load() }
 	stopA := a.traffic(400, bad)

@@ -18,8 +18,20 @@ import (
 // stopped did not watch meanwhile.
 const maxDelta = time.Second
 
-// saveEvery is how often evidence is stored.
-const saveEvery = time.Second
+// saveEvery is how often evidence is stored, unless many rollouts are in force:
+// then all of them together have it stored no more than savedAtMost times a
+// second. Whoever goes on from it lacks so much more.
+const (
+	saveEvery   = time.Second
+	savedAtMost = 20
+)
+
+// More than aFew rollouts in force take turns: each is looked at once a dispatch
+// tick, which delays a decision by half a tick.
+const (
+	aFew       = 20
+	looksATick = int(stats.TickLength / lookEvery)
+)
 
 // look judges every rollout in force and, on the leader, moves them on.
 func (c *Controller) look(now time.Time) {
@@ -38,11 +50,17 @@ func (c *Controller) look(now time.Time) {
 	c.watchBlindness(now)
 	c.hear()
 	tick := stats.TickOf(c.opts.Now())
+	c.looks++
 	for _, t := range c.trials {
+		t.unseen += delta
+		if len(c.trials) > aFew && (c.looks+t.place)%looksATick != 0 {
+			continue
+		}
 		if !t.ended.IsZero() && now.Sub(t.ended) > aftermath {
 			c.endTrial(t)
 		} else if pair, ok := c.mirror.pair(t.id); ok {
-			c.lookAt(t, pair, tick, delta, now, fence)
+			c.lookAt(t, pair, tick, t.unseen, now, fence)
+			t.unseen = 0
 		}
 	}
 	if c.unretained {
@@ -89,7 +107,7 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 	if c.leading {
 		c.step(t, pair, now, fence)
 	}
-	if now.Sub(t.saved) >= saveEvery && t.ended.IsZero() {
+	if now.Sub(t.saved) >= max(saveEvery, time.Duration(len(c.trials))*time.Second/savedAtMost) && t.ended.IsZero() {
 		c.save(t, now)
 	}
 }
@@ -127,6 +145,9 @@ func (c *Controller) probeVerdicts(t *trial, delta time.Duration) {
 	}
 	for _, s := range t.besides {
 		s.judge.Health(0, stableUp)
+		if s.fleet != nil {
+			s.fleet.judge.Health(0, stableUp)
+		}
 	}
 }
 

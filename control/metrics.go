@@ -163,8 +163,8 @@ func latencyLimits(v *View) map[string][]time.Duration {
 			limits[doc.Name] = append(limits[doc.Name], doc.GuardPolicy().Limits()...)
 		}
 	}
-	for i := range v.Rollouts {
-		if r := &v.Rollouts[i]; r.InForce {
+	for _, r := range v.Rollouts {
+		if r.InForce {
 			for _, rule := range r.Rules {
 				if rule.Condition.Latency > 0 {
 					limits[r.State.Service] = append(limits[r.State.Service], rule.Condition.Latency)
@@ -201,8 +201,7 @@ func (c *Controller) writeSplits(p *exposition.Page, v *View) {
 	weights := p.Gauge("weir_split_weight_ratio", "Share of keys in force on this node, cuts included.")
 	roles := p.Gauge("weir_version_role", "1 for what the version is: stable, candidate, kept or idle.")
 	refused := p.Gauge("weir_service_refused", "1 for a service whose present document this node cannot use; it keeps the last good one.")
-	for i := range v.Services {
-		s := &v.Services[i]
+	for _, s := range v.Services {
 		for j := range s.Versions {
 			version := &s.Versions[j]
 			base := exposition.LabelsOf("service", s.Document.Name, "version", version.Name)

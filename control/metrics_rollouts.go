@@ -28,8 +28,7 @@ func (c *Controller) writeRollouts(p *exposition.Page, v *View) {
 		measurement: p.Gauge("weir_rollout_measurement", "Last value of memory, cpu or a query that a rule measures, by side: candidate or stable."),
 	}
 	counts := map[rollout.Phase]int{}
-	for i := range v.Rollouts {
-		r := &v.Rollouts[i]
+	for _, r := range v.Rollouts {
 		counts[r.State.Phase]++
 		if r.InForce {
 			f.write(r)

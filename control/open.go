@@ -73,6 +73,7 @@ func (c *Controller) open(id string, known *evidence, running bool) {
 	t.lost = known == nil && running && r.value.Nodes > 1
 	t.follow(r.value)
 	t.arm(c.opts.Recorders)
+	t.place = len(c.trials)
 	c.trials[id] = t
 	switch {
 	case t.lost:

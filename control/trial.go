@@ -48,6 +48,9 @@ type trial struct {
 
 	warmUp warmUp // of the next raise, or the last one
 
+	place  int           // among many that take turns
+	unseen time.Duration // since the last look at it
+
 	saved  time.Time // when the evidence was last handed to the store
 	saving bool      // etcd has not taken it yet
 	ended  time.Time // when the rollout left force; zero while it is in force
@@ -56,6 +59,7 @@ type trial struct {
 // side is one candidate of a trial.
 type side struct {
 	version   string
+	beside    bool // it judges what goes to the version beside the split
 	judge     *analysis.Judge
 	collector *analysis.Collector
 	recorded  *stats.Trial
@@ -125,7 +129,7 @@ func newTrial(r rollout.State, doc configs.Service, tick uint32, known *evidence
 		}
 		t.sides = append(t.sides, s)
 		if besides {
-			b, err := newBeside(t, policy, version, known, marks)
+			b, err := newBeside(t, policy, r, version, known, marks)
 			if err != nil {
 				return nil, err
 			}
@@ -171,7 +175,7 @@ func (t *trial) advance(tick uint32) {
 			b, okCandidate := outcomes(s.recorded, uint32(at))
 			return a, b, okStable && okCandidate
 		}, s.observe)
-		s.judge.SetStage(t.stage())
+		s.judge.SetStage(t.stageOf(s))
 		s.judge.Advance(t.judged)
 		if t.lost && s.judge.Failed() && promised(s.judge.Verdict().Path) {
 			s.judge.Clear()
@@ -186,11 +190,6 @@ func (s *side) observe(sample analysis.Sample) {
 	if s.fleet != nil {
 		s.fleet.own.add(sample)
 	}
-}
-
-// stage is where the rollout stands, for a judge.
-func (t *trial) stage() analysis.Stage {
-	return analysis.Stage{Index: max(t.stretch.Stage, 0), Elapsed: t.stageElapsed, Weight: int(t.weight)}
 }
 
 // repace lets limits relative to stable's latency follow it, from a tick on in
@@ -262,28 +261,21 @@ func (t *trial) evidence(node, boot string) (evidence, error) {
 		Stretch: t.stretch, StageElapsed: t.stageElapsed, Elapsed: t.elapsed,
 		Judged: t.judged, Judges: make(map[string]json.RawMessage, len(t.sides)), Node: node, Boot: boot,
 	}
-	for _, s := range t.sides {
+	for _, s := range t.judging() {
 		raw, err := json.Marshal(s.judge)
 		if err != nil {
-			return e, fmt.Errorf("cannot encode the judge of %q: %w", s.version, err)
+			return e, fmt.Errorf("cannot encode the judge of %q: %w", s.key(), err)
 		}
-		e.Judges[s.version] = raw
+		e.Judges[s.key()] = raw
 		if s.fleet == nil || !s.fleet.leads {
 			continue
 		}
 		if e.Fleet == nil {
 			e.Fleet = make(map[string]fleetEvidence, len(t.sides))
 		}
-		if e.Fleet[s.version], err = s.fleet.evidence(); err != nil {
+		if e.Fleet[s.key()], err = s.fleet.evidence(); err != nil {
 			return e, err
 		}
-	}
-	for _, s := range t.besides {
-		raw, err := json.Marshal(s.judge)
-		if err != nil {
-			return e, fmt.Errorf("cannot encode the judge of %q beside the split: %w", s.version, err)
-		}
-		e.Judges[besideKey(s.version)] = raw
 	}
 	return e, nil
 }
@@ -295,7 +287,7 @@ func (t *trial) verdicts() map[string]analysis.Verdict {
 		byVersion[s.version] = s.decides().Verdict()
 	}
 	for _, s := range t.besides {
-		if v := s.judge.Verdict(); v.Kind == analysis.Fail && byVersion[s.version].Kind != analysis.Fail {
+		if v := s.decides().Verdict(); v.Kind == analysis.Fail && byVersion[s.version].Kind != analysis.Fail {
 			byVersion[s.version] = v
 		}
 	}
@@ -309,7 +301,7 @@ func (t *trial) report() []analysis.RuleReport {
 		rules = append(rules, s.decides().Report()...)
 	}
 	for _, s := range t.besides {
-		rules = append(rules, seen(s.judge.Report())...)
+		rules = append(rules, seen(s.decides().Report())...)
 	}
 	return rules
 }
