@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
 )
 
 // newestFirst returns the ids of all rollouts, the newest first. The slice must
@@ -84,4 +86,38 @@ func (m *mirror) cutsOf(id string) []rollout.Cut {
 		cuts = append(cuts, m.cuts[id][node].value)
 	}
 	return cuts
+}
+
+// keysHeld are the keys of all values that are here, in order.
+func (m *mirror) keysHeld() []string {
+	var keys []string
+	add := func(prefix string, names ...string) {
+		for _, n := range names {
+			keys = append(keys, prefix+n)
+		}
+	}
+	for name := range m.services {
+		if _, flag := configs.FlagOf(name); !flag {
+			add(store.Services, name)
+		}
+	}
+	add(store.Flags, slices.Collect(maps.Keys(m.flags))...)
+	add(store.Kills, slices.Collect(maps.Keys(m.kills))...)
+	add(store.States, slices.Collect(maps.Keys(m.states))...)
+	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)
+	add(store.Evidences, slices.Collect(maps.Keys(m.evidence))...)
+	add(store.Tallies, slices.Collect(maps.Keys(m.tallies))...)
+	add(store.Nodes, slices.Collect(maps.Keys(m.nodes))...)
+	add(store.Audit, slices.Collect(maps.Keys(m.audit))...)
+	add(store.Notifiers, slices.Collect(maps.Keys(m.notifiers))...)
+	add(store.Freezes, slices.Collect(maps.Keys(m.freezes))...)
+	add(store.Outbox, slices.Collect(maps.Keys(m.outbox))...)
+	for id, byNode := range m.cuts {
+		add(store.CutsOf(id), slices.Collect(maps.Keys(byNode))...)
+	}
+	if m.leader != "" {
+		keys = append(keys, store.LeaderKey)
+	}
+	slices.Sort(keys)
+	return keys
 }

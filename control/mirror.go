@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -139,39 +137,6 @@ func (m *mirror) apply(u store.Update) changes {
 		m.relevant = u.Revision
 	}
 	return ch
-}
-
-func (m *mirror) keysHeld() []string {
-	var keys []string
-	add := func(prefix string, names ...string) {
-		for _, n := range names {
-			keys = append(keys, prefix+n)
-		}
-	}
-	for name := range m.services {
-		if _, flag := configs.FlagOf(name); !flag {
-			add(store.Services, name)
-		}
-	}
-	add(store.Flags, slices.Collect(maps.Keys(m.flags))...)
-	add(store.Kills, slices.Collect(maps.Keys(m.kills))...)
-	add(store.States, slices.Collect(maps.Keys(m.states))...)
-	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)
-	add(store.Evidences, slices.Collect(maps.Keys(m.evidence))...)
-	add(store.Tallies, slices.Collect(maps.Keys(m.tallies))...)
-	add(store.Nodes, slices.Collect(maps.Keys(m.nodes))...)
-	add(store.Audit, slices.Collect(maps.Keys(m.audit))...)
-	add(store.Notifiers, slices.Collect(maps.Keys(m.notifiers))...)
-	add(store.Freezes, slices.Collect(maps.Keys(m.freezes))...)
-	add(store.Outbox, slices.Collect(maps.Keys(m.outbox))...)
-	for id, byNode := range m.cuts {
-		add(store.CutsOf(id), slices.Collect(maps.Keys(byNode))...)
-	}
-	if m.leader != "" {
-		keys = append(keys, store.LeaderKey)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // put takes a value in. One that is here already changes nothing: a state that
