@@ -41,8 +41,8 @@ func (c *Controller) retain(now time.Time) {
 	}
 	versions := make(map[versionID]bool, 2*len(c.mirror.sources))
 	targets := make(map[health.Target]health.Probe, len(c.targets))
-	for name := range c.mirror.sources {
-		for version := range c.mirror.sources[name].Document.Versions {
+	for name, doc := range c.mirror.services {
+		for version := range doc.value.Versions {
 			versions[versionID{name, version}] = true
 		}
 		for version := range c.mirror.splits[name].Service.Versions {

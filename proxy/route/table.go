@@ -22,6 +22,9 @@ type Table struct {
 	// Services are all that a rule leads to, in the order of the rules.
 	Services []*Service
 
+	// Flags are all flags in the order of their names.
+	Flags []*Flag
+
 	routes []*Route // in the order of the rules, which the matcher knows by their places
 	*matcher
 }
@@ -32,9 +35,6 @@ type matcher struct {
 	rules    []Rule         // that it was made of, without their routes
 	services []int          // by rule: which of Table.Services it leads to
 	byName   map[string]int // services by their place in Table.Services
-
-	// Flags are all flags in the order of their names.
-	Flags []*Flag
 
 	// hosts is keyed by the labels of a host, the last first. Its root holds the
 	// rules for any host, as those below no name at all.

@@ -97,8 +97,8 @@ func (b *bench) lacks(page string, texts ...string) {
 }
 
 // shop is a service with traffic on two versions.
-func shop(name string) control.ServiceView {
-	return control.ServiceView{
+func shop(name string) *control.ServiceView {
+	return &control.ServiceView{
 		Document: configs.Service{
 			Name: name, Routes: []configs.Route{{Host: name + ".example.com"}}, Stable: "blue",
 			Versions: map[string]configs.Version{"blue": {Endpoints: []string{"127.0.0.1:9001"}}, "green": {Endpoints: []string{"127.0.0.1:9002"}}},

@@ -26,7 +26,7 @@ type logged struct {
 func (d *Dashboard) events(r *request) (content, error) {
 	p := &eventsPage{Now: r.view.At}
 	for i := range r.view.Rollouts {
-		one := api.RolloutOf(&r.view.Rollouts[i])
+		one := api.RolloutOf(r.view.Rollouts[i])
 		if len(p.Log) >= eventsShown && one.UpdatedAt.Before(p.Log[eventsShown-1].At) {
 			continue
 		}

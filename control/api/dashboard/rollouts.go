@@ -32,7 +32,7 @@ func (d *Dashboard) rollouts(r *request) (content, error) {
 	p := &rolloutsPage{Now: r.view.At, Query: strings.TrimSpace(r.URL.Query().Get("q")), Rollouts: len(r.view.Rollouts)}
 	var rest []*control.RolloutView
 	for i := range r.view.Rollouts {
-		one := &r.view.Rollouts[i]
+		one := r.view.Rollouts[i]
 		s := &one.State
 		if p.Query != "" && !strings.Contains(strings.ToLower(s.ID+" "+s.Service+" "+s.To+" "+string(s.Phase)), strings.ToLower(p.Query)) {
 			continue

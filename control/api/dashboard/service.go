@@ -47,7 +47,7 @@ func (d *Dashboard) service(r *request) (content, error) {
 // rolloutsOf are the rollouts of a service, newest first, the one in force apart.
 func rolloutsOf(v *control.View, service string) (current *api.Rollout, history []api.Rollout, more bool) {
 	for i := range v.Rollouts {
-		r := &v.Rollouts[i]
+		r := v.Rollouts[i]
 		if r.State.Service != service {
 			continue
 		}

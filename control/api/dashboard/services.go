@@ -52,7 +52,7 @@ func (d *Dashboard) services(r *request) (content, error) {
 	rollouts := inForce(r.view)
 	var found, first, rest []*control.ServiceView
 	for i := range r.view.Services {
-		s := &r.view.Services[i]
+		s := r.view.Services[i]
 		moving, trouble := rollouts[s.Document.Name] != nil, len(troubleOf(s)) > 0
 		p.Moving, p.Trouble = p.Moving+one(moving), p.Trouble+one(trouble)
 		switch {
@@ -84,7 +84,7 @@ func one(is bool) int {
 func inForce(v *control.View) map[string]*control.RolloutView {
 	out := make(map[string]*control.RolloutView)
 	for i := range v.Rollouts {
-		if r := &v.Rollouts[i]; r.InForce {
+		if r := v.Rollouts[i]; r.InForce {
 			out[r.State.Service] = r
 		}
 	}
