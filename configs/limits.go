@@ -48,8 +48,26 @@ type Limits struct {
 	// 0: 240 (Kestrel); -1: none.
 	MinRate int `json:"min_rate,omitempty" yaml:"min_rate,omitempty"`
 
+	// HTTP2 bounds clients that send frames of HTTP/2 without asking for anything.
+	HTTP2 HTTP2Limits `json:"http2,omitzero" yaml:"http2,omitempty"`
+
 	// Tunnel bounds connections that changed their protocol, WebSockets say.
 	Tunnel TunnelLimits `json:"tunnel,omitzero" yaml:"tunnel,omitempty"`
+}
+
+// HTTP2Limits bound what a client's frames cost the others.
+type HTTP2Limits struct {
+	// Frames is how many a client may send, on all of its connections together,
+	// beyond those that its requests account for: SETTINGS, PING and the like are
+	// one each, a request that is given up within 100ms is ten. A tenth of it
+	// comes back each second. Beyond it the connections that caused it end with
+	// GOAWAY (ENHANCE_YOUR_CALM). Trusted proxies are counted by connection.
+	// 0: 1000; -1: no limit.
+	Frames int `json:"frames,omitempty" yaml:"frames,omitempty"`
+
+	// Calm is how long such a client gets HTTP/1.1 only, so that others behind
+	// its address go on; without TLS, HTTP/2 is closed to it. 0: 10s.
+	Calm Duration `json:"calm,omitempty" yaml:"calm,omitempty"`
 }
 
 // TunnelLimits bound one upgraded connection.
@@ -77,6 +95,8 @@ func (l *Limits) validate(r *report) {
 	count("connections", int64(l.Connections), 0, 1<<30, "write how many connections may be open, or leave it out for 50000")
 	count("per_client", int64(l.PerClient), -1, 1<<30, "write how many connections a client may have open, or -1 for no limit")
 	count("min_rate", int64(l.MinRate), -1, 1<<30, "write bytes a second, or -1 for none")
+	count("http2.frames", int64(l.HTTP2.Frames), -1, 1<<30, "write how many frames a client may send that ask for nothing, or -1 for no limit")
+	r.span("limits.http2.calm", l.HTTP2.Calm, maxTimeout)
 	r.span("limits.handshake_timeout", l.HandshakeTimeout, maxTimeout)
 	r.span("limits.tunnel.idle", l.Tunnel.Idle, maxSpan)
 	r.span("limits.tunnel.total", l.Tunnel.Total, maxSpan)

@@ -32,6 +32,7 @@ func TestLimits_AreBoundedAndSayWhatToWrite(t *testing.T) {
 	f("{fields: 101}", "limits.fields", "up to 100")
 	f("{body_bytes: -2, per_client: -2, min_rate: -2}", "limits.body_bytes", "limits.per_client", "limits.min_rate")
 	f("{connections: -1}", "limits.connections")
+	f("{http2: {frames: -2, calm: 48h}}", "limits.http2.frames", "limits.http2.calm")
 	f("{head_timeout: 48h}", "limits.head_timeout")
 	f("{heads: 1}", "heads")
 }

@@ -51,6 +51,9 @@ func (e *Entry) begin(c *clientConn) (h2 bool, err error) {
 		tc := tls.Server(c.Conn, e.TLS.Config())
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
+		if c.server.calm(c) {
+			ctx = withoutH2(ctx)
+		}
 		if err := tc.HandshakeContext(ctx); err != nil {
 			c.server.handler.rejected(BadHandshake)
 			return false, fmt.Errorf("cannot shake hands: %w", err)

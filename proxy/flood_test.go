@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"testing"
@@ -13,6 +14,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/weirproxy/weir/proxy/route"
 )
 
 // framer is a client connection of HTTP/2 made of frames.
@@ -120,6 +123,19 @@ func flooded(t *testing.T, flood func(f *framer) error) *world {
 	return w
 }
 
+// reset sends n requests, each given up at once, and reports whether all were taken.
+func (f *framer) reset(n uint32) error {
+	for i := range n {
+		if err := f.ask(2*i+1, true); err != nil {
+			return err
+		}
+		if err := f.WriteRSTStream(2*i+1, http2.ErrCodeCancel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -128,18 +144,68 @@ func heap() uint64 {
 
 func TestFlood_RapidResetsEndTheConnection(t *testing.T) {
 	w := flooded(t, func(f *framer) error {
-		for i := range uint32(50_000) {
-			if err := f.ask(2*i+1, true); err != nil {
-				return err
-			}
-			if err := f.WriteRSTStream(2*i+1, http2.ErrCodeCancel); err != nil {
-				return err
-			}
-		}
-		return errors.New("all 50 000 were taken")
+		return errors.Join(f.reset(50_000), errors.New("all were written"))
 	})
 	waitUntil(t, "the flood's connection ends", func() bool { return w.server.Connections() == 1 })
 	w.totals(0)
+}
+
+func TestFlood_ClientIsCountedBeyondItsConnections(t *testing.T) {
+	w := newWorld(t, func(_ *route.Service, o *Options) { o.MaxFrames = 200 }, answering(t, hello))
+	addr := w.enter(Entry{H2C: true})
+	flood := func() {
+		f := newFramer(t, addr)
+		_ = f.reset(1000)
+		<-f.ended
+	}
+	flood()
+	if w.handler.rejections[TooManyFrames].Load() == 0 {
+		t.Fatal("the first connection was not beyond 200 frames")
+	}
+	before := w.totals(0).Begun()
+	flood()
+	if n := w.totals(0).Begun() - before; n > 0 {
+		t.Errorf("the client came again, and %d requests were begun", n)
+	}
+}
+
+func TestFlood_ClientIsToldWhy(t *testing.T) {
+	w := newWorld(t, nil, answering(t, hello))
+	f := newFramer(t, w.enter(Entry{H2C: true}))
+	for i := range 5000 {
+		if f.WritePing(false, [8]byte{byte(i)}) != nil {
+			break
+		}
+	}
+	<-f.ended
+	for range len(f.goAway) {
+		if <-f.goAway == http2.ErrCodeEnhanceYourCalm {
+			return
+		}
+	}
+	t.Error("no GOAWAY said ENHANCE_YOUR_CALM")
+}
+
+func TestFlood_OthersBehindTheAddressGoOn(t *testing.T) {
+	w := newWorld(t, nil, answering(t, hello))
+	a := newAuthority(t)
+	certs, err := LoadTLS(TLSFiles{KeyPairs: []KeyPair{a.pair("shop", "shop.test")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := w.enter(Entry{TLS: certs})
+	early := h2client(t, addr, a.client("shop.test"))
+	fetch(t, early, "https://shop.test/")
+	w.server.calmers.known[netip.MustParseAddr("127.0.0.1")].spend(1001, 1000, w.handler.Now())
+	w.server.calmers.known[netip.MustParseAddr("127.0.0.1")].quiet(w.handler.Now() + int64(time.Hour))
+	if resp, _ := fetch(t, early, "https://shop.test/"); resp.ProtoMajor != 2 {
+		t.Errorf("whose connection was open speaks HTTP/%d now", resp.ProtoMajor)
+	}
+	late := h2client(t, addr, a.client("shop.test", "h2", "http/1.1"))
+	late.Transport.(*http.Transport).Protocols.SetHTTP1(true)
+	if resp, _ := fetch(t, late, "https://shop.test/"); resp.ProtoMajor != 1 {
+		t.Errorf("a new connection speaks HTTP/%d", resp.ProtoMajor)
+	}
 }
 
 func TestFlood_OtherFramesCostNothing(t *testing.T) {

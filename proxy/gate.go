@@ -33,13 +33,14 @@ const (
 	BadProxyHeader  // no header of the PROXY protocol where one is due
 	BadHandshake    // of TLS
 	TooManyResets   // of HTTP/2 streams, by one connection
+	TooManyFrames   // of HTTP/2 that ask for nothing, by one client
 	rejections      // their number
 )
 
 var rejectionWords = [rejections]string{
 	"", "request_line", "version", "method", "target", "host", "field", "framing", "connection", "expect",
 	"too_many_fields", "target_too_long", "head_too_large", "head_timeout", "body_too_large", "bad_body",
-	"body_timeout", "too_many_connections", "too_many_of_client", "proxy_header", "tls_handshake", "resets",
+	"body_timeout", "too_many_connections", "too_many_of_client", "proxy_header", "tls_handshake", "resets", "frames",
 }
 
 // String returns the word in metrics and in X-Weir-Reason.

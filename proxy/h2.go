@@ -25,13 +25,14 @@ type h2Server struct {
 	start  sync.Once
 
 	mu    sync.Mutex
-	conns map[net.Conn]*h2Conn
+	conns map[net.Conn]*h2Conn // by their wires
 }
 
 // h2Conn is a client connection with HTTP/2.
 type h2Conn struct {
 	*clientConn
 
+	wire    *h2Wire
 	streams atomic.Int64 // requests that began
 	resets  atomic.Int64 // of them, those that the client gave up
 }
@@ -78,17 +79,25 @@ func newH2Server(s *Server) *h2Server {
 	return h
 }
 
-// serve takes the connection over and returns at once.
+// serve takes the connection over and returns at once, but for those of clients
+// who are to speak HTTP/1.1.
 func (h *h2Server) serve(c *clientConn) {
+	if h.server.calm(c) {
+		h.server.handler.rejected(TooManyFrames)
+		c.hold()
+		_ = c.Close()
+		return
+	}
 	c.active.Store(true)
 	h.start.Do(func() { go func() { _ = h.http.Serve(&h.inbox) }() })
+	wire := newH2Wire(c)
 	h.mu.Lock()
-	h.conns[c.Conn] = &h2Conn{clientConn: c}
+	h.conns[wire] = &h2Conn{clientConn: c, wire: wire}
 	h.mu.Unlock()
 	select {
-	case h.inbox.conns <- c.Conn:
+	case h.inbox.conns <- wire:
 	case <-h.inbox.closed:
-		h.changed(c.Conn, http.StateClosed)
+		h.changed(wire, http.StateClosed)
 	}
 }
 
@@ -108,6 +117,7 @@ func (h *h2Server) changed(nc net.Conn, state http.ConnState) {
 	delete(h.conns, nc)
 	h.mu.Unlock()
 	if c != nil {
+		c.wire.release()
 		_ = c.Close()
 	}
 }
@@ -135,7 +145,7 @@ func (c *h2Conn) reset(h *Handler) {
 		if n == h2FreeResets+1 {
 			h.rejected(TooManyResets)
 		}
-		c.kill()
+		c.wire.end()
 	}
 }
 

@@ -41,6 +41,18 @@ type Options struct {
 	// once. Trusted proxies are not limited. 0 means a quarter of
 	// MaxConnections; negative means no limit.
 	MaxPerClient int
+	// MaxFrames is how many frames of HTTP/2 a client may send, on all of its
+	// connections together, beyond those that its requests account for: SETTINGS,
+	// PING and the like are one each, a request that is given up within 100 ms is
+	// ten. A tenth of it comes back each second. Beyond it the connections that
+	// caused it get GOAWAY with ENHANCE_YOUR_CALM, and the client FramesCalm.
+	// Trusted proxies are counted by connection. 0 means 1000; negative means no
+	// limit.
+	MaxFrames int
+	// FramesCalm is how long a client who went beyond MaxFrames gets HTTP/1.1
+	// only: what else is behind his address goes on by it. Without TLS, where
+	// there is no choice, connections with HTTP/2 are closed. 0 means 10 s.
+	FramesCalm time.Duration
 	// MaxBody is the largest request body in bytes, whatever a service allows.
 	// 0 means 100 GiB; negative means no limit.
 	MaxBody int64
@@ -81,6 +93,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.DrainWindow, 5*time.Second)
 	setDefault(&o.DrainGrace, 30*time.Second)
 	setDefault(&o.MinRateGrace, 5*time.Second)
+	setDefault(&o.FramesCalm, 10*time.Second)
 	if o.MinRate == 0 {
 		o.MinRate = 240
 	}
@@ -92,6 +105,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxPerClient == 0 {
 		o.MaxPerClient = max(o.MaxConnections/4, 1)
+	}
+	if o.MaxFrames == 0 {
+		o.MaxFrames = 1000
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 100 << 30

@@ -22,6 +22,8 @@ type Server struct {
 	nextShard atomic.Uint32
 	open      atomic.Int64
 	clients   clients
+	calmers   calmers
+	held      atomic.Int64 // connections that are kept waiting, see hold
 	parker    parker
 
 	mu        sync.Mutex

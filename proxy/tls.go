@@ -67,8 +67,25 @@ func LoadTLS(files TLSFiles) (*TLS, error) {
 	// The outer configuration never changes, so it keeps the ticket keys
 	// through every change of the files.
 	t.config = config.Clone()
-	t.config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current.Load(), nil }
+	t.config.GetConfigForClient = t.configFor
 	return t, nil
+}
+
+// configFor is what a client is met with.
+func (t *TLS) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	config := t.current.Load()
+	if hello.Context().Value(withoutH2Key{}) != nil {
+		config = config.Clone()
+		config.NextProtos = []string{"http/1.1"}
+	}
+	return config, nil
+}
+
+type withoutH2Key struct{}
+
+// withoutH2 is the context of a handshake that offers HTTP/1.1 alone.
+func withoutH2(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutH2Key{}, true)
 }
 
 // Config is what connections are opened with. The caller must not change it.

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type options struct {
 	frames int
 	phase  time.Duration
 	rounds int
+	only   string
 	out    string
 }
 
@@ -40,6 +42,7 @@ func main() {
 	flag.IntVar(&o.frames, "frames", 50_000, "frames of each flood, evenly over a phase")
 	flag.DurationVar(&o.phase, "phase", 5*time.Second, "length of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "measurements without and beside each attack, of which the medians count")
+	flag.StringVar(&o.only, "only", "", "the attack whose name begins so; empty: all")
 	flag.StringVar(&o.out, "out", "", "file to keep the result in")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -58,7 +61,7 @@ func run(o options) (err error) {
 	if err != nil {
 		return err
 	}
-	node, err := l.Node(lab.NodeOptions{Name: "hostile", H2C: true})
+	node, err := l.Node(lab.NodeOptions{Name: "hostile", H2C: true, Strangers: true})
 	if err != nil {
 		return err
 	}
@@ -71,6 +74,9 @@ func run(o options) (err error) {
 	r.Printf("%d honest requests a second; bars: p99 %gx of that without, resident memory +%d MiB under floods\n", o.rps, barSlower, barGrowth>>20)
 	kept := true
 	for _, a := range attacks(o) {
+		if !strings.HasPrefix(a.name, o.only) {
+			continue
+		}
 		ok, err := o.measure(r, node, a)
 		if err != nil {
 			return err
@@ -97,6 +103,12 @@ type attack struct {
 	grows bool
 }
 
+// phase is what one measurement found.
+type phase struct {
+	p99 time.Duration // of honest requests
+	cpu time.Duration // of weir, a second
+}
+
 // measure compares honest clients without and beside an attack, in turns, so
 // that a machine that is busy with other things is so for both.
 func (o options) measure(r *lab.Result, node *lab.Node, a attack) (kept bool, err error) {
@@ -104,7 +116,7 @@ func (o options) measure(r *lab.Result, node *lab.Node, a attack) (kept bool, er
 	if err != nil {
 		return false, err
 	}
-	var quiet, beside []time.Duration
+	var quiet, beside []phase
 	most, frames := before, 0
 	for range o.rounds {
 		alone, err := o.honest(node)
@@ -122,52 +134,65 @@ func (o options) measure(r *lab.Result, node *lab.Node, a attack) (kept bool, er
 		}
 		most = max(most, after)
 	}
-	without, with := lab.Quantile(quiet, .5), lab.Quantile(beside, .5)
-	slower := float64(with) / float64(without)
+	p99 := func(p phase) time.Duration { return p.p99 }
+	cpu := func(p phase) time.Duration { return p.cpu }
+	slower := float64(medianOf(beside, p99)) / float64(medianOf(quiet, p99))
 	kept = slower <= barSlower && (!a.grows || most-before < barGrowth)
 	verdict := "kept"
 	if !kept {
 		verdict = "MISSED"
 	}
-	r.Printf("%-13s %5d: p99 %8s without %v, %8s beside %v: %.2fx; resident %d, at most %d MiB: %s\n", a.name, frames,
-		short(without), shorts(quiet), short(with), shorts(beside), slower, before>>20, most>>20, verdict)
+	r.Printf("%-13s %5d: p99 %8s without %v, %8s beside %v: %.2fx; resident %d, at most %d MiB; CPU of a second %s without, %s beside: %s\n", a.name, frames,
+		medianOf(quiet, p99), each(quiet, p99), medianOf(beside, p99), each(beside, p99), slower, before>>20, most>>20,
+		medianOf(quiet, cpu), medianOf(beside, cpu), verdict)
 	return kept, nil
 }
 
 // attacked is honest beside the attack. done is how much of that there was.
-func (o options) attacked(node *lab.Node, a attack) (p99 time.Duration, done int, err error) {
+func (o options) attacked(node *lab.Node, a attack) (found phase, done int, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var attacking sync.WaitGroup
 	var failure error
 	attacking.Go(func() { done, failure = a.run(ctx, node.Clients) })
 	time.Sleep(a.swing)
-	p99, err = o.honest(node)
+	found, err = o.honest(node)
 	cancel()
 	attacking.Wait()
-	return p99, done, errors.Join(err, failure)
+	return found, done, errors.Join(err, failure)
 }
 
-func short(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-
-func shorts(ds []time.Duration) []time.Duration {
-	out := make([]time.Duration, len(ds))
-	for i, d := range ds {
-		out[i] = short(d)
+// each is one figure of all phases, short enough to be read.
+func each(phases []phase, figure func(phase) time.Duration) []time.Duration {
+	out := make([]time.Duration, len(phases))
+	for i, p := range phases {
+		out[i] = figure(p).Round(10 * time.Microsecond)
 	}
 	return out
 }
 
-// honest returns the p99 of a phase, in which no request may fail.
-func (o options) honest(node *lab.Node) (time.Duration, error) {
+func medianOf(phases []phase, figure func(phase) time.Duration) time.Duration {
+	return lab.Quantile(each(phases, figure), .5)
+}
+
+// honest measures a phase, in which no request may fail.
+func (o options) honest(node *lab.Node) (phase, error) {
+	before, err := node.CPU()
+	if err != nil {
+		return phase{}, err
+	}
 	traffic := lab.Load{Address: node.Clients, Users: 1000}.Open(o.rps)
 	time.Sleep(o.phase)
 	shots := traffic.Stop()
+	after, err := node.CPU()
+	if err != nil {
+		return phase{}, err
+	}
 	if n := shots.Failed(); n > 0 {
-		return 0, fmt.Errorf("%d honest requests failed: %s", n, shots)
+		return phase{}, fmt.Errorf("%d honest requests failed: %s", n, shots)
 	}
 	took := make([]time.Duration, len(shots))
 	for i, s := range shots {
 		took[i] = s.Ended.Sub(s.Began)
 	}
-	return lab.Quantile(took, .99), nil
+	return phase{p99: lab.Quantile(took, .99), cpu: time.Duration(float64(after-before) / o.phase.Seconds())}, nil
 }

@@ -24,6 +24,8 @@ type NodeOptions struct {
 	Token  string        // that API and CLI use
 	Window time.Duration // of the drain; 0: 1s
 	H2C    bool          // clients may begin with HTTP/2's preface
+
+	Strangers bool // clients are no trusted proxies, so the limits of a client hold for them
 }
 
 // Node is a weir in a process of its own.
@@ -90,6 +92,10 @@ func (o NodeOptions) file(clients, control string) string {
 	if o.Tokens != "" {
 		tokens = "  tokens: tokens.yaml\n"
 	}
+	trusted := "127.0.0.0/8"
+	if o.Strangers {
+		trusted = ""
+	}
 	return fmt.Sprintf(`kind: Node
 name: %s
 listen:
@@ -97,10 +103,10 @@ listen:
 control:
   address: %s
 %sstate:
-%strusted_proxies: [127.0.0.0/8]
+%strusted_proxies: [%s]
 drain: {window: %s, grace: 5s}
 log: {level: info, format: json}
-`, o.Name, clients, o.H2C, control, tokens, state, cmp.Or(o.Window, time.Second))
+`, o.Name, clients, o.H2C, control, tokens, state, trusted, cmp.Or(o.Window, time.Second))
 }
 
 // Start starts weir again after its end, with the same file and folder, and

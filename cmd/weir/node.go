@@ -292,6 +292,7 @@ func proxyOptions(config *configs.Node) proxy.Options {
 		HeadTimeout: l.HeadTimeout.Std(), BodyTimeout: l.BodyTimeout.Std(), KeepAlive: l.KeepAlive.Std(),
 		MaxHead: l.HeadBytes, MaxFields: l.Fields, MaxBody: l.BodyBytes,
 		MaxConnections: l.Connections, MaxPerClient: l.PerClient, MinRate: l.MinRate,
+		MaxFrames: l.HTTP2.Frames, FramesCalm: l.HTTP2.Calm.Std(),
 		HandshakeTimeout: l.HandshakeTimeout.Std(), TunnelIdle: l.Tunnel.Idle.Std(), MaxTunnel: l.Tunnel.Total.Std(),
 		TrustedProxies: config.TrustedPrefixes(), DrainWindow: config.Drain.Window.Std(), DrainGrace: config.Drain.Grace.Std(),
 	}
