@@ -73,7 +73,7 @@ func TestDecode_EveryBadDocumentNamesPlaceFieldAndRemedy(t *testing.T) {
 }
 
 func TestDecode_AcceptsContractAndExamples(t *testing.T) {
-	patterns := []string{"testdata/contract/*.yaml", "examples/*.yaml", "examples/*/*.yaml"}
+	patterns := []string{"testdata/contract/*.yaml", "examples/*.yaml", "examples/*/*.yaml", "examples/*/*/*.yaml"}
 	for _, pattern := range patterns {
 		for name, data := range readFiles(t, pattern) {
 			if _, err := Decode(name, data); err != nil {

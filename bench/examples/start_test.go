@@ -33,7 +33,7 @@ func echo(t *testing.T, version string) (address string) {
 			return
 		}
 		w.Header().Set("X-Version", version)
-		_ = json.NewEncoder(w).Encode(seen{Version: version, Host: r.Host, Header: r.Header})
+		_ = json.NewEncoder(w).Encode(seen{Version: version, Host: r.Host, URI: r.RequestURI, Header: r.Header})
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
@@ -41,8 +41,8 @@ func echo(t *testing.T, version string) (address string) {
 
 // seen is what an echo was asked.
 type seen struct {
-	Version, Host string
-	Header        http.Header
+	Version, Host, URI string
+	Header             http.Header
 }
 
 // address is a loopback address on which nothing listens.

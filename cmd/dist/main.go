@@ -61,6 +61,9 @@ func run(out string, targets []string, dirty bool) (err error) {
 			return fmt.Errorf("cannot make the package for %s: %w", target, err)
 		}
 	}
+	if _, err := commitTime(dirty); err != nil {
+		return fmt.Errorf("what was made is of no use: %w", err) // it changed meanwhile
+	}
 	return r.sums()
 }
 
