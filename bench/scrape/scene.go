@@ -121,7 +121,7 @@ type served struct {
 
 // serve sends traffic to one service for a while, and does meanwhile after each pause.
 func (s *scene) serve(rps int, length time.Duration, meanwhile func() error) (out served) {
-	before, err := s.cpu()
+	before, err := s.node.CPU()
 	if err != nil {
 		return served{err: err}
 	}
@@ -132,7 +132,7 @@ func (s *scene) serve(rps int, length time.Duration, meanwhile func() error) (ou
 		}
 	}
 	out.shots = traffic.Stop()
-	after, err := s.cpu()
+	after, err := s.node.CPU()
 	if out.err == nil {
 		out.err = err
 	}
@@ -150,21 +150,6 @@ func (s served) latency(q float64) time.Duration {
 
 // cpuBeyond is how much more CPU the node used than in another while of the same length.
 func (s served) cpuBeyond(other served) time.Duration { return max(s.cpu-other.cpu, 0) }
-
-// cpu is the node's CPU time so far, as its own page says.
-func (s *scene) cpu() (time.Duration, error) {
-	answer, err := s.node.API.Call(http.MethodGet, "/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(answer.Body)) {
-		if value, ok := strings.CutPrefix(line, "process_cpu_seconds_total "); ok {
-			seconds, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			return time.Duration(seconds * float64(time.Second)), err
-		}
-	}
-	return 0, fmt.Errorf("the page does not tell the CPU time")
-}
 
 // recorderBytes is what a Recorder takes that never counted, its names and its
 // place in the Registry included.

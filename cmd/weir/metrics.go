@@ -32,6 +32,8 @@ func (n *node) writeEdge(p *exposition.Page) {
 	n.handler.Rejections(func(reason proxy.Rejection, requests uint64) {
 		rejections.Add(float64(requests), "reason", reason.String())
 	})
+	p.Counter("weir_stale_retries_total", "Requests sent again because their endpoint had closed the connection that was kept.").Add(float64(n.handler.StaleRetries()))
+	p.Counter("weir_panics_total", "Requests that ended in a defect of weir.").Add(float64(n.handler.Panics()))
 	p.Gauge("weir_client_connections", "Open client connections.").Add(float64(n.server.Connections()))
 	p.Gauge("weir_tunnels_open", "Upgraded connections, WebSockets say.").Add(float64(n.handler.Tunnels()))
 }

@@ -72,6 +72,9 @@ func TestMetrics_WholePageIsStrict(t *testing.T) {
 	for name, want := range map[string]string{
 		"weir_client_rejections_total":               "counter reason",
 		"weir_client_connections":                    "gauge",
+		"weir_stale_retries_total":                   "counter",
+		"weir_panics_total":                          "counter",
+		"weir_spans_total":                           "counter",
 		"weir_tunnels_open":                          "gauge",
 		"weir_access_log_dropped_total":              "counter",
 		"weir_certificate_expires_timestamp_seconds": "gauge file",

@@ -86,11 +86,12 @@ func (n *node) reopen(ctx context.Context) error {
 
 // writeMetrics writes what was lost.
 func (o *observers) writeMetrics(p *exposition.Page) {
+	lines := p.Counter("weir_access_log_dropped_total", "Lines of the access log that were not written.")
 	if o.access != nil {
-		p.Counter("weir_access_log_dropped_total", "Lines of the access log that were not written.").Add(float64(o.access.Dropped()))
+		lines.Add(float64(o.access.Dropped()))
 	}
+	spans := p.Counter("weir_spans_total", "Spans, by what became of them: sent or dropped.")
 	if o.spans != nil {
-		spans := p.Counter("weir_spans_total", "Spans, by what became of them: sent or dropped.")
 		spans.Add(float64(o.spans.Sent()), "result", "sent")
 		spans.Add(float64(o.spans.Dropped()), "result", "dropped")
 	}
