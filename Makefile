@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: docs bench-swap bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc
+.PHONY: docs bench-swap bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-dashboard e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc need-chromium
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ race: need-go need-cc ## the same with the race detector
 
 check: need-go ## formatting, vet, linter, tidy modules
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt wants: $$out"; exit 1; }
-	$(GO) vet ./... && $(GO) vet -tags e2e ./bench/...
+	$(GO) vet ./... && $(GO) vet -tags e2e,chromium ./bench/...
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) -checks 'all,-ST1000,-ST1003,-ST1005' ./...
 	@configs/systemd/check.sh
@@ -82,6 +82,14 @@ bench-judge: need-go ## simulate the judge's bars in full (up to 10 minutes)
 
 bench-rollback: build ## fault to last candidate request, 20 runs, with the distribution
 	$(GO) run ./bench/rollback -weir $(BIN)
+
+need-chromium:
+	@command -v $${CHROMIUM:-chromium} >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
+	  || { echo "this needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it"; exit 1; }
+
+e2e-dashboard: build need-chromium ## the dashboard in a real Chromium: a rollout goes bad on it; pictures in bin/dashboard
+	WEIR_BIN=$(CURDIR)/$(BIN) WEIR_ARTEFACTS=$(CURDIR)/bin/dashboard $(GO) test -count=1 -v -tags e2e,chromium -timeout 10m -run Dashboard ./bench/e2e
 
 e2e-judge: build ## three nodes and an external etcd: fault to last candidate request anywhere, 20 runs
 	$(GO) run ./bench/rollback -weir $(BIN) -nodes 3
