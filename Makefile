@@ -118,6 +118,13 @@ bench-scrape: build ## a page of metrics with 1 000 services of three versions: 
 bench-scale: build ## 1 000 services and 100 rollouts: compiling, processor time, and whether clients feel swaps (six minutes)
 	$(GO) run ./bench/scale -weir $(BIN)
 
+bench-flags: build ## asking for feature flags beside plain answers, and a kill to its effect
+	$(GO) run ./bench/flags -weir $(BIN)
+
+e2e-flags: build ## OpenFeature's SDKs for JavaScript, as they are, ask for flags; needs node and npm
+	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm"; exit 1; }
+	$(GO) run ./bench/flags -weir $(BIN) -sdk
+
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
 	$(GO) run ./bench/h2spec -h2spec bin/h2spec

@@ -237,6 +237,7 @@ func (c *Controller) planRestore(cmd RestoreFlag, now time.Time) (plan, error) {
 	if !written {
 		return plan{reply: Reply{Name: cmd.Name, Text: fmt.Sprintf("flag %s is not killed", cmd.Name)}}, nil
 	}
+	delete(c.kills, cmd.Name) // etcd has it
 	text := fmt.Sprintf("flag %s restored", cmd.Name)
 	return plan{write: true, reply: Reply{Name: cmd.Name, Text: text}, txn: store.Txn{
 		If: []store.Compare{store.ModRevision(store.KillKey(cmd.Name), kill.mod)},

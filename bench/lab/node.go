@@ -26,6 +26,10 @@ type NodeOptions struct {
 	H2C    bool          // clients may begin with HTTP/2's preface
 
 	Strangers bool // clients are no trusted proxies, so the limits of a client hold for them
+
+	// Clients is the content of the tokens file of applications that ask for
+	// flags. Empty: nobody may.
+	Clients string
 }
 
 // Node is a weir in a process of its own.
@@ -34,6 +38,7 @@ type Node struct {
 	API     *API
 	Clients string // address for clients
 	Control string // URL of the control API
+	Flags   string // address for applications that ask for flags; empty: none
 	File    string // the node file
 
 	lab   *Lab
@@ -65,7 +70,17 @@ func (l *Lab) Node(o NodeOptions) (*Node, error) {
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(n.File, []byte(o.file(clients, control)), 0o600); err != nil {
+	file := o.file(clients, control)
+	if o.Clients != "" {
+		if n.Flags, err = l.Address(); err != nil {
+			return nil, err
+		}
+		file += fmt.Sprintf("flags: {address: %q, tokens: clients.yaml}\n", n.Flags)
+		if err := os.WriteFile(filepath.Join(dir, "clients.yaml"), []byte(o.Clients), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(n.File, []byte(file), 0o600); err != nil {
 		return nil, err
 	}
 	return n, n.Start()
