@@ -101,7 +101,7 @@ func (c *Controller) begins(txn *store.Txn, reply *Reply, state rollout.Service,
 			return refusal(err)
 		}
 		pair.Rollout.Nodes = max(1, len(c.mirror.nodes))
-		value, err := encode(nil, pair.Rollout)
+		value, err := c.encode(nil, pair.Rollout)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (c *Controller) begins(txn *store.Txn, reply *Reply, state rollout.Service,
 		txn.Then = append(txn.Then, store.Put(store.RolloutKey(pair.Rollout.ID), value))
 		state, reply.ID = pair.Service, pair.Rollout.ID
 	}
-	value, err := encode(old.raw, state)
+	value, err := c.encode(old.raw, state)
 	if err != nil {
 		return err
 	}

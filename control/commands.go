@@ -128,7 +128,7 @@ func (c *Controller) supersede(before rollout.Pair, now time.Time, actor, random
 		return plan{}, err
 	}
 	old := c.mirror.rollouts[before.Rollout.ID]
-	value, err := encode(old.raw, ended.Rollout)
+	value, err := c.encode(old.raw, ended.Rollout)
 	if err != nil {
 		return plan{}, err
 	}

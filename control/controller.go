@@ -144,6 +144,7 @@ type Controller struct {
 	waiters   []waiter
 	announced int64 // revision that nodes/<node> last carried
 	said      time.Time
+	unsaid    bool      // what cannot be read has changed since
 	tallied   time.Time // when tallies/<node> was last written
 	tallying  bool      // it is there
 	lastLook  time.Time

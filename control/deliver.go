@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -80,6 +79,7 @@ func (c *Controller) send(queue string, e entry[notify.Entry], fence store.Compa
 	p.busy[queue] = true
 	p.to[e.value.To]++
 	_, sent := p.sent[e.value.Key()]
+	schema := c.schema()
 	c.work(func(ctx context.Context) func() {
 		var err error
 		switch {
@@ -95,7 +95,7 @@ func (c *Controller) send(queue string, e entry[notify.Entry], fence store.Compa
 			return nil // this node stops; the next leader goes on
 		}
 		after := outcome(e.value, err, time.Now())
-		committed := c.writeOutcome(ctx, e, after, err, fence)
+		committed := c.writeOutcome(ctx, e, after, err, fence, schema)
 		return func() { c.delivered(p, queue, e.value, after, err, committed) }
 	})
 }
@@ -135,11 +135,11 @@ func outcome(e notify.Entry, err error, now time.Time) notify.Entry {
 }
 
 // writeOutcome deletes what was delivered and writes down what failed.
-func (c *Controller) writeOutcome(ctx context.Context, e entry[notify.Entry], after notify.Entry, failure error, fence store.Compare) bool {
+func (c *Controller) writeOutcome(ctx context.Context, e entry[notify.Entry], after notify.Entry, failure error, fence store.Compare, schema int) bool {
 	key := store.OutboxKey(after.Key())
 	txn := store.Txn{If: []store.Compare{fence, store.ModRevision(key, e.mod)}, Then: []store.Op{store.Delete(key)}}
 	if failure != nil {
-		value, err := json.Marshal(after)
+		value, err := encodeIn(schema, e.raw, after)
 		if err != nil {
 			panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
 		}

@@ -36,6 +36,7 @@ type lab struct {
 	deliver  func(context.Context, *configs.Notifier, *notify.Entry) error
 	askHook  func(context.Context, rollout.AskHook, rollout.State) hook.Reply
 	log      *zap.Logger // nil: none
+	schema   int         // the newest form of values that it reads; 0: this release's
 	external string      // endpoint of an etcd that others share; empty: embedded
 	t        *testing.T
 	dir      string
@@ -78,6 +79,9 @@ func (l *lab) start() {
 		Tables: &l.tables, Endpoints: endpoints, Recorders: stats.NewRegistry(), Store: s, Log: log,
 		Deliver: l.deliver, AskHook: l.askHook,
 	})
+	if l.schema > 0 {
+		l.mirror.schema = l.schema
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	storeCtx, stopStore := context.WithCancel(context.Background())

@@ -298,7 +298,16 @@ func (c *Controller) save(t *trial, now time.Time) {
 		return // a slow etcd gets one write at a time
 	}
 	t.saving = true
+	var old []byte // of the same evidence, of which a newer leader may have known more
+	if stored := c.mirror.evidence[id]; stored.value.Stretch.Generation == e.Stretch.Generation {
+		old = stored.raw
+	}
+	schema := c.schema()
 	c.work(func(ctx context.Context) func() {
+		value, err := inForm(schema, old, value, evidence{})
+		if err != nil {
+			panic(fmt.Sprintf("BUG: cannot encode evidence: %v", err))
+		}
 		// A lost write is made good a second later, and the disk has it.
 		_, _ = c.opts.Store.Commit(ctx, store.Txn{
 			If:   []store.Compare{fence},

@@ -25,6 +25,7 @@ type entry[T any] struct {
 // mirror is the state as the store has it, decoded. What cannot be decoded
 // keeps its last good value and is named in bad.
 type mirror struct {
+	schema   int   // the newest form of values that is read
 	revision int64 // of the last update
 	relevant int64 // of the last update that changed what a node serves
 	source   store.Source
@@ -72,11 +73,9 @@ type nodeRecord struct {
 	At        time.Time         `json:"at"`
 }
 
-// schemaMax is the newest form of stored values that this release reads.
-const schemaMax = 1
-
 func newMirror() *mirror {
 	return &mirror{
+		schema:   schemaMax,
 		services: make(map[string]entry[configs.Service]),
 		states:   make(map[string]entry[rollout.Service]),
 		sources:  make(map[string]compile.Source),
@@ -144,6 +143,10 @@ func (m *mirror) apply(u store.Update) changes {
 func (m *mirror) put(kv store.KV, ch *changes) {
 	if m.has(kv) {
 		delete(m.bad, kv.Key)
+		return
+	}
+	if err := m.readable(kv); err != nil {
+		m.bad[kv.Key] = err.Error()
 		return
 	}
 	var err error

@@ -48,7 +48,7 @@ func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
 		}
 		for _, to := range c.recipients(r, a.Kind, raised) {
 			e.To, e.Hook = to.name, to.hook
-			value, err := json.Marshal(e)
+			value, err := c.encode(nil, e)
 			if err != nil {
 				panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
 			}

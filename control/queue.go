@@ -50,7 +50,7 @@ func (c *Controller) enqueue(wanted configs.Rollout, doc entry[configs.Service],
 	if err != nil {
 		return plan{}, refusal(err)
 	}
-	value, err := encode(nil, s)
+	value, err := c.encode(nil, s)
 	if err != nil {
 		return plan{}, err
 	}
@@ -111,7 +111,7 @@ func (c *Controller) unqueue(p *plan, by rollout.State, actor string, now time.T
 			return refusal(err)
 		}
 		old := c.mirror.rollouts[r.ID]
-		value, err := encode(old.raw, after.Rollout)
+		value, err := c.encode(old.raw, after.Rollout)
 		if err != nil {
 			return err
 		}

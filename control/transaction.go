@@ -1,8 +1,6 @@
 package control
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -40,11 +38,11 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 		txn.If = append(txn.If, *ch.fence)
 	}
 	c.guardCuts(&txn, ch)
-	value, err := encode(old.raw, ch.after.Rollout)
+	value, err := c.encode(old.raw, ch.after.Rollout)
 	if err != nil {
 		return txn, err
 	}
-	state, err := encode(oldService.raw, ch.after.Service)
+	state, err := c.encode(oldService.raw, ch.after.Service)
 	if err != nil {
 		return txn, err
 	}
@@ -91,19 +89,6 @@ func (c *Controller) guardCuts(txn *store.Txn, ch change) {
 			txn.If = append(txn.If, store.Empty(store.CutsOf(id)))
 		}
 	}
-}
-
-// encode writes v as the store keeps it. Fields of old that this release does
-// not know stay.
-func encode(old []byte, v any) ([]byte, error) {
-	value, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode %T: %w", v, err)
-	}
-	if len(old) == 0 {
-		return value, nil
-	}
-	return store.KeepUnknown(old, value, v), nil
 }
 
 // changed reports whether after is worth a write.

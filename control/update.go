@@ -80,13 +80,14 @@ func (c *Controller) stepCuts(ids []string, now time.Time) {
 func (c *Controller) reportBad() {
 	for key, why := range c.mirror.bad {
 		if !c.known[key] {
-			c.known[key] = true
+			c.known[key], c.unsaid = true, true
 			c.log.Error("stored value kept at its last good form", zap.String("key", key), zap.String("reason", why))
 		}
 	}
 	for key := range c.known {
 		if _, ok := c.mirror.bad[key]; !ok {
 			delete(c.known, key)
+			c.unsaid = true
 		}
 	}
 }
@@ -133,12 +134,12 @@ func (c *Controller) createKeys(ctx context.Context, value []byte) error {
 // and `?wait=applied` know.
 func (c *Controller) announce(now time.Time) {
 	// Ten a second keep up with a person's waits and spare etcd in a burst.
-	if c.mirror.source != store.SourceEtcd || c.mirror.relevant == c.announced || now.Sub(c.said) < sayEvery {
+	if c.mirror.source != store.SourceEtcd || c.mirror.relevant == c.announced && !c.unsaid || now.Sub(c.said) < sayEvery {
 		return
 	}
-	c.announced, c.said = c.mirror.relevant, now
+	c.announced, c.said, c.unsaid = c.mirror.relevant, now, false
 	value, err := json.Marshal(nodeRecord{
-		Boot: c.opts.Boot, Version: c.opts.Version, Revision: c.announced, Refused: c.refused, SchemaMax: schemaMax, At: now,
+		Boot: c.opts.Boot, Version: c.opts.Version, Revision: c.announced, Refused: c.unread(), SchemaMax: c.mirror.schema, At: now,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("BUG: cannot encode the node's record: %v", err))

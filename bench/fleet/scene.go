@@ -9,26 +9,34 @@ import (
 	"github.com/weirproxy/weir/bench/lab"
 )
 
-// scene is the fleet that all faults share, whole between them.
+// scene is a fleet that its faults share, whole between them. One goroutine
+// works with it.
 type scene struct {
-	o     options
-	etcd  *lab.Cluster
-	wires [][]*lab.Wire // by node, then by member of etcd
-	nodes []*lab.Node
-	blue  *lab.Origin
-	green *lab.Origin
+	o       options
+	name    string
+	table   *table
+	etcd    *lab.Cluster
+	wires   [][]*lab.Wire // by node, then by member of etcd
+	nodes   []*lab.Node
+	origins map[string]*lab.Origin // by version
+	traffic []*lab.Traffic         // by node
+	down    [][]span               // by node: when it was not alive
 }
 
-func open(l *lab.Lab, o options) (s *scene, err error) {
-	s = &scene{o: o}
-	if s.etcd, err = l.Cluster("etcd", 3); err != nil {
+// span is a stretch of time.
+type span struct{ from, to time.Time }
+
+func (s span) overlaps(from, to time.Time) bool { return !to.Before(s.from) && !from.After(s.to) }
+
+func open(l *lab.Lab, o options, name string) (s *scene, err error) {
+	s = &scene{o: o, name: name, origins: map[string]*lab.Origin{}}
+	if s.etcd, err = l.Cluster(name+"-etcd", 3); err != nil {
 		return nil, err
 	}
-	if s.blue, err = l.Origin("blue", 0); err != nil {
-		return nil, err
-	}
-	if s.green, err = l.Origin("green", 0); err != nil {
-		return nil, err
+	for _, version := range []string{"blue", "green"} {
+		if s.origins[version], err = l.Origin(version, 0); err != nil {
+			return nil, err
+		}
 	}
 	for i := range 3 {
 		var wires []*lab.Wire
@@ -44,26 +52,37 @@ func open(l *lab.Lab, o options) (s *scene, err error) {
 			}
 			wires, urls = append(wires, w), append(urls, "http://"+w.Address)
 		}
-		node, err := l.Node(lab.NodeOptions{Name: fmt.Sprintf("node-%d", i+1), Etcds: urls})
+		node, err := l.Node(lab.NodeOptions{Name: fmt.Sprintf("%s-%d", name, i+1), Etcds: urls})
 		if err != nil {
 			return nil, err
 		}
 		s.wires, s.nodes = append(s.wires, wires), append(s.nodes, node)
 	}
-	if err := lab.AwaitMembers(s.nodes, 20*time.Second); err != nil {
+	if err := lab.AwaitMembers(s.nodes, 30*time.Second); err != nil {
 		return nil, err
 	}
-	document := lab.Document(fmt.Sprintf(`kind: Service
-name: shop
-routes: [{path: /}]
+	if err := s.nodes[0].API.Apply("shop", s.document("shop")); err != nil {
+		return nil, err
+	}
+	if err := s.quiet(); err != nil {
+		return nil, err
+	}
+	for _, n := range s.nodes {
+		s.traffic = append(s.traffic, lab.Load{Address: n.Clients, Users: 5000}.Open(o.rps))
+	}
+	s.down = make([][]span, len(s.nodes))
+	return s, nil
+}
+
+// document is a service with the two versions.
+func (s *scene) document(name string) lab.Document {
+	return lab.Document(fmt.Sprintf(`kind: Service
+name: %s
+routes: [{host: %s.example.com}]
 versions: {blue: {endpoints: [%q]}, green: {endpoints: [%q]}}
 stable: blue
 health: {path: /healthz, interval: 500ms}
-`, s.blue.Address, s.green.Address))
-	if err := s.nodes[0].API.Apply("shop", document); err != nil {
-		return nil, err
-	}
-	return s, s.quiet()
+`, name, name, s.origins["blue"].Address, s.origins["green"].Address))
 }
 
 // quiet waits until all nodes know each other and serve stable alone.
@@ -83,7 +102,7 @@ func (s *scene) quiet() error {
 	return nil
 }
 
-// leader is the node that leads, as another one of those who are left knows it.
+// leader is the node that leads, as those given know it. It is one of them.
 func (s *scene) leader(of []*lab.Node) (*lab.Node, error) {
 	var found *lab.Node
 	err := lab.Await("a leader", 40*time.Second, func() (bool, error) {
@@ -107,8 +126,28 @@ func (s *scene) others(than *lab.Node) []*lab.Node {
 	return slices.DeleteFunc(slices.Clone(s.nodes), func(n *lab.Node) bool { return n == than })
 }
 
-// version that users are not on.
-func (s *scene) other() (string, error) {
+func (s *scene) wiresOf(n *lab.Node) []*lab.Wire { return s.wires[slices.Index(s.nodes, n)] }
+
+// gone notes that a node was not alive for a while. Its own users do not count.
+func (s *scene) gone(n *lab.Node, while span) {
+	i := slices.Index(s.nodes, n)
+	s.down[i] = append(s.down[i], while)
+}
+
+// lost counts the requests that nodes which lived did not answer well.
+func (s *scene) lost(while span) int {
+	lost := 0
+	for i, t := range s.traffic {
+		lost += t.Shots().Count(func(shot lab.Shot) bool {
+			away := slices.ContainsFunc(s.down[i], func(d span) bool { return d.overlaps(shot.Began, shot.Ended) })
+			return shot.Failed() && while.overlaps(shot.Began, shot.Ended) && !away
+		})
+	}
+	return lost
+}
+
+// candidate is the version that users are not on.
+func (s *scene) candidate() (string, error) {
 	service, err := s.nodes[0].API.Service("shop")
 	if service.Stable == "blue" {
 		return "green", err
@@ -118,7 +157,7 @@ func (s *scene) other() (string, error) {
 
 // begin starts a rollout of three stages and a bake, some seconds each.
 func (s *scene) begin(stage time.Duration) (id string, err error) {
-	to, err := s.other()
+	to, err := s.candidate()
 	if err != nil {
 		return "", err
 	}
@@ -139,16 +178,10 @@ rollback:
 `, to, stage, stage, stage, stage)))
 }
 
-// load is traffic to each of some nodes.
-func (s *scene) load(nodes []*lab.Node) []*lab.Traffic {
-	var all []*lab.Traffic
-	for _, n := range nodes {
-		all = append(all, lab.Load{Address: n.Clients, Users: 5000}.Open(s.o.rps))
-	}
-	return all
-}
-
 func (s *scene) close() {
+	for _, t := range s.traffic {
+		t.Stop()
+	}
 	for _, n := range s.nodes {
 		n.API.Close()
 		n.Kill()

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -162,9 +164,10 @@ type Rollout struct {
 	} `json:"rules"`
 	Cuts    []Cut `json:"cuts"`
 	History []struct {
-		At    time.Time `json:"at"`
-		To    string    `json:"to"`
-		Stage int       `json:"stage"`
+		At      time.Time         `json:"at"`
+		To      string            `json:"to"`
+		Stage   int               `json:"stage"`
+		Weights map[string]string `json:"weights"`
 	} `json:"history"`
 }
 
@@ -188,6 +191,20 @@ type Index struct {
 	Connected bool   `json:"connected"`
 	Source    string `json:"source"`
 	Error     string `json:"error"`
+}
+
+// Metric reads one value of the metrics, named as it is written there.
+func (a *API) Metric(name string) (float64, error) {
+	answer, err := a.Call(http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(answer.Body)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
 // Index reads the index.

@@ -36,6 +36,7 @@ func (l *Lab) Cluster(name string, size int) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	name = l.unique(name)
 	c := &Cluster{}
 	var all, urls []string
 	for i := range size {

@@ -36,7 +36,7 @@ func (l *Lab) Etcd(name string) (*Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Etcd{URL: "http://" + client, peer: "http://" + peer, lab: l, name: name, binary: binary}
+	e := &Etcd{URL: "http://" + client, peer: "http://" + peer, lab: l, name: l.unique(name), binary: binary}
 	if err := e.Start(); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type Lab struct {
 	built     map[string]string // binaries by package
 	processes []*Process        // in the order of their start
 	ports     map[int]bool      // given out already
+	names     map[string]int    // likewise
 }
 
 // New makes a lab around a weir binary. An empty weir builds one. It must run
@@ -33,7 +34,7 @@ func New(weir string) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a folder for the lab: %w", err)
 	}
-	l := &Lab{Dir: dir, built: map[string]string{}, ports: map[int]bool{}}
+	l := &Lab{Dir: dir, built: map[string]string{}, ports: map[int]bool{}, names: map[string]int{}}
 	if weir == "" {
 		l.weir, err = l.build("cmd/weir")
 	} else {
@@ -81,6 +82,18 @@ func (l *Lab) build(pkg string) (string, error) {
 	}
 	l.built[pkg] = binary
 	return binary, nil
+}
+
+// unique makes a name of a folder and a log that nobody else has: a proof that
+// is run twice does not meet the state of its first time.
+func (l *Lab) unique(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.names[name]++
+	if n := l.names[name]; n > 1 {
+		return fmt.Sprintf("%s.%d", name, n)
+	}
+	return name
 }
 
 // Ports below the range that the kernel draws outgoing ports from (32768 on

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,6 +96,13 @@ func (t *Traffic) Sent() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.shots)
+}
+
+// Shots are the requests that have ended so far.
+func (t *Traffic) Shots() Shots {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.shots)
 }
 
 func (l Load) filled() Load {

@@ -16,7 +16,7 @@ import (
 
 // NodeOptions are what differs between the nodes of proofs.
 type NodeOptions struct {
-	Name   string        // also of its folder and log
+	Name   string        // also of its folder and log, with a number if there is one already
 	Etcd   *Etcd         // nil: embedded, unless Etcds are given
 	Etcds  []string      // URLs of an external etcd
 	Prefix string        // in Etcd; empty: the default
@@ -56,13 +56,14 @@ func (l *Lab) Node(o NodeOptions) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(l.Dir, o.Name)
+	name := l.unique(o.Name)
+	dir := filepath.Join(l.Dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	n := &Node{
 		Clients: clients, Control: "http://" + control, File: filepath.Join(dir, "node.yaml"),
-		lab: l, name: o.Name, token: o.Token,
+		lab: l, name: name, token: o.Token,
 	}
 	n.API = NewAPI(n.Control, o.Token)
 	if o.Tokens != "" {

@@ -67,27 +67,60 @@ func (o *Origin) Fail(fault string) (OriginStats, error) {
 // Stats asks the origin what it saw.
 func (o *Origin) Stats() (OriginStats, error) { return o.ask(http.MethodGet, "/__origin/stats") }
 
+// Arrivals are the users' requests that came to an origin, by the tick in which
+// they came: 100 ms each, counted since the epoch.
+type Arrivals struct {
+	First  int64 `json:"first"`
+	Counts []int `json:"counts"`
+}
+
+// ArrivalTick is the length of a tick of Arrivals.
+const ArrivalTick = 100 * time.Millisecond
+
+// TickAt is the tick of a moment.
+func TickAt(t time.Time) int64 { return t.UnixNano() / int64(ArrivalTick) }
+
+// At is how many came in a tick.
+func (a Arrivals) At(tick int64) int {
+	if i := tick - a.First; i >= 0 && i < int64(len(a.Counts)) {
+		return a.Counts[i]
+	}
+	return 0
+}
+
+// Arrivals asks the origin what came since a tick.
+func (o *Origin) Arrivals(first int64) (a Arrivals, err error) {
+	err = o.tell(http.MethodGet, fmt.Sprintf("/__origin/arrivals?first=%d", first), &a)
+	return a, err
+}
+
 func (o *Origin) ask(method, path string) (s OriginStats, err error) {
+	err = o.tell(method, path, &s)
+	return s, err
+}
+
+// tell sends a request of the proof and decodes the answer.
+func (o *Origin) tell(method, path string, into any) error {
 	req, err := http.NewRequest(method, "http://"+o.Address+path, nil)
 	if err != nil {
-		return s, err
+		return err
 	}
 	// A connection that is kept would be reset with the origin.
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return s, fmt.Errorf("cannot ask origin %s: %w", o.name, err)
+		return fmt.Errorf("cannot ask origin %s: %w", o.name, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return s, fmt.Errorf("cannot ask origin %s: %w", o.name, err)
+		return fmt.Errorf("cannot ask origin %s: %w", o.name, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("origin %s refused %s: %s", o.name, path, body)
+		return fmt.Errorf("origin %s refused %s: %s", o.name, path, body)
 	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, fmt.Errorf("cannot read the answer of origin %s: %w", o.name, err)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("cannot read the answer of origin %s: %w", o.name, err)
 	}
-	return s, nil
+	return nil
 }

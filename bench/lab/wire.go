@@ -18,6 +18,7 @@ type Wire struct {
 
 	mu    sync.Mutex
 	cut   bool
+	deaf  chan struct{} // closed when answers pass again; nil: they do
 	conns map[net.Conn]bool
 }
 
@@ -49,6 +50,7 @@ func (w *Wire) Cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = true
+	w.hear()
 	for c := range w.conns {
 		_ = c.Close() // its copies end
 	}
@@ -59,6 +61,46 @@ func (w *Wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = false
+}
+
+// Deafen holds back what the target answers, and nothing else: whoever asks is
+// heard and does not know it.
+func (w *Wire) Deafen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deaf == nil {
+		w.deaf = make(chan struct{})
+	}
+}
+
+// Hear lets the answers pass again, the ones that were held back first.
+func (w *Wire) Hear() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hear()
+}
+
+func (w *Wire) hear() {
+	if w.deaf != nil {
+		close(w.deaf)
+		w.deaf = nil
+	}
+}
+
+// answers is the way back of a connection.
+type answers struct {
+	wire *Wire
+	to   net.Conn
+}
+
+func (a answers) Write(p []byte) (int, error) {
+	a.wire.mu.Lock()
+	deaf := a.wire.deaf
+	a.wire.mu.Unlock()
+	if deaf != nil {
+		<-deaf
+	}
+	return a.to.Write(p)
 }
 
 // Close ends all connections and waits until they are done.
@@ -100,7 +142,7 @@ func (w *Wire) pass(near net.Conn) {
 	}
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(near, far) // ends with either side
+		_, _ = io.Copy(answers{w, near}, far) // ends with either side
 		_ = near.Close()
 	})
 	_, _ = io.Copy(far, near)

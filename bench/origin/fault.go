@@ -23,12 +23,13 @@ type fault struct {
 	kind      kind
 	latency   time.Duration // added to every answer
 	unhealthy bool          // the probe fails
+	smoky     bool          // the smoke check is not answered
 	text      string
 }
 
 // parseFault reads a query such as `errors=0.5&latency=300ms`. A share follows
 // errors, hang, reset or truncated, of which there is at most one; unhealthy=1
-// fails the probes. The empty query is a healthy origin.
+// fails the probes, smoky=1 leaves the smoke check without an answer. The empty query is a healthy origin.
 func parseFault(query string) (fault, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -49,6 +50,8 @@ func parseFault(query string) (fault, error) {
 			f.latency, err = time.ParseDuration(value)
 		case name == "unhealthy":
 			f.unhealthy, err = strconv.ParseBool(value)
+		case name == "smoky":
+			f.smoky, err = strconv.ParseBool(value)
 		default:
 			err = fmt.Errorf("there is no fault %q", name)
 		}

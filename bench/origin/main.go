@@ -5,7 +5,7 @@
 //	curl -X POST 'http://127.0.0.1:9002/__origin/fault?errors=0.5'
 //	curl http://127.0.0.1:9002/__origin/stats
 //
-// /healthz is its probe; what begins with /__origin/ is for the proof; all else
+// /healthz is its probe and /smoke its smoke check; what begins with /__origin/ is for the proof; all else
 // is a user's request.
 package main
 

@@ -27,6 +27,7 @@ type origin struct {
 	errors   atomic.Int64
 	inFlight atomic.Int64
 	last     atomic.Int64 // unix nanoseconds at which the last user's request came in; 0: none
+	arrivals arrivals
 }
 
 // stats is what an origin saw of users. Probes and control requests are not in it.
@@ -57,6 +58,10 @@ func (o *origin) serve(ctx *fasthttp.RequestCtx) {
 		if o.fault.Load().unhealthy {
 			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 		}
+	case path == "/smoke":
+		for began := time.Now(); o.fault.Load().smoky && time.Since(began) < hangs; {
+			time.Sleep(20 * time.Millisecond)
+		}
 	case strings.HasPrefix(path, "/__origin/"):
 		o.control(ctx, strings.TrimPrefix(path, "/__origin/"))
 	default:
@@ -75,13 +80,17 @@ func (o *origin) control(ctx *fasthttp.RequestCtx, what string) {
 		}
 		o.fault.Store(&f)
 		fallthrough
+	case what == "arrivals":
+		body, _ := json.Marshal(o.arrivals.since(int64(ctx.QueryArgs().GetUintOrZero("first"))))
+		ctx.SetContentType("application/json")
+		ctx.SetBody(body)
 	case what == "stats":
 		// A struct of strings and numbers always marshals.
 		body, _ := json.Marshal(o.stats())
 		ctx.SetContentType("application/json")
 		ctx.SetBody(body)
 	default:
-		ctx.Error("POST /__origin/fault?… or GET /__origin/stats", fasthttp.StatusNotFound)
+		ctx.Error("POST /__origin/fault?…, GET /__origin/stats or GET /__origin/arrivals?first=…", fasthttp.StatusNotFound)
 	}
 }
 
@@ -94,7 +103,9 @@ func (o *origin) stats() stats {
 
 // answer is a user's request.
 func (o *origin) answer(ctx *fasthttp.RequestCtx) {
-	o.last.Store(time.Now().UnixNano())
+	now := time.Now()
+	o.last.Store(now.UnixNano())
+	o.arrivals.add(now)
 	o.requests.Add(1)
 	o.inFlight.Add(1)
 	defer o.inFlight.Add(-1)

@@ -151,3 +151,34 @@ func TestParseFault(t *testing.T) {
 	bad("latency=soon")
 	bad("errors=%zz")
 }
+
+func TestOrigin_TellsWhenUsersCame(t *testing.T) {
+	url := start(t)
+	before := time.Now().UnixNano() / int64(arrivalTick)
+	for range 3 {
+		ask(t, "GET", url+"/cart")
+	}
+	ask(t, "GET", url+"/smoke")
+	after := time.Now().UnixNano() / int64(arrivalTick)
+	f := func(first int64, want int) {
+		t.Helper()
+		_, body := ask(t, "GET", fmt.Sprintf("%s/__origin/arrivals?first=%d", url, first))
+		var a arrived
+		if err := json.Unmarshal([]byte(body), &a); err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for i, n := range a.Counts {
+			if tick := a.First + int64(i); n > 0 && (tick < before || tick > after) {
+				t.Errorf("%d users in tick %d, not within %d and %d", n, tick, before, after)
+			}
+			sum += n
+		}
+		if sum != want {
+			t.Errorf("%d users since tick %d, want %d: %s", sum, first, want, body)
+		}
+	}
+	f(0, 3)
+	f(before, 3)
+	f(after+1, 0)
+}
