@@ -37,7 +37,7 @@ type plan struct {
 // changed then.
 func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 	id := rand.Text()
-	cut := false
+	cut, sure := false, false
 	for attempt := range maxAttempts {
 		if attempt == maxAttempts/2 && ramped(cmd) {
 			cmd = atOnce(cmd) // the state moves too much for an abort in steps
@@ -50,6 +50,13 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 					return Reply{Revision: r.ModRevision, Name: r.State.Service, ID: act.ID, Text: describe(r.State)}, nil
 				}
 			}
+		}
+		if !sure && ofTheState(cmd, p, err) {
+			sure = true
+			if err := c.CatchUp(ctx); err != nil {
+				return Reply{}, err
+			}
+			continue
 		}
 		if err != nil {
 			return Reply{}, err

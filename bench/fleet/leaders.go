@@ -62,6 +62,11 @@ func (s *scene) fell(id string, falls []fall) (all []fallen, err error) {
 		if err := f.reach(leader, api); err != nil {
 			return all, fmt.Errorf("%s: %w", f.moment, err)
 		}
+		if now, err := api.Leader(); err == nil && now != "" && now != leader.Name { // it changed meanwhile
+			leader = s.named(now)
+			left = s.others(leader)
+			api = left[0].API
+		}
 		before, err := api.Rollout(id)
 		if err != nil {
 			return all, err

@@ -122,6 +122,10 @@ func (s *scene) leader(of []*lab.Node) (*lab.Node, error) {
 	return found, err
 }
 
+func (s *scene) named(name string) *lab.Node {
+	return s.nodes[slices.IndexFunc(s.nodes, func(n *lab.Node) bool { return n.Name == name })]
+}
+
 func (s *scene) others(than *lab.Node) []*lab.Node {
 	return slices.DeleteFunc(slices.Clone(s.nodes), func(n *lab.Node) bool { return n == than })
 }

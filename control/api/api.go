@@ -43,6 +43,7 @@ type Controller interface {
 	TestNotifier(ctx context.Context, name, actor string) (control.Reply, error)
 	// Applied waits until every live node has applied a revision.
 	Applied(ctx context.Context, revision int64) error
+	CatchUp(ctx context.Context) error
 }
 
 // Options are the parts of an API.
@@ -109,7 +110,8 @@ func (a *API) config() huma.Config {
 				Title:   "weir control API",
 				Version: a.Version,
 				Description: "Reads and changes services, weights and rollouts. Errors are RFC 9457 problems; " +
-					"an ETag is the revision of what was read, and If-Match refuses a change of anything newer.",
+					"an ETag is the revision of what was read, and If-Match refuses a change of anything newer. " +
+					"A read shows what the node that answers knows, with consistent=true at least everything that was acknowledged anywhere before.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
 			Components: &huma.Components{

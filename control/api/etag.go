@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +14,32 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 type Conditions struct {
 	IfMatch     string `header:"If-Match" doc:"ETag of what the change was made from; a newer state is 412" example:"\"42\""`
 	IfNoneMatch string `header:"If-None-Match" doc:"* changes nothing that exists already"`
+}
+
+// Freshness is how new what is read must be.
+type Freshness struct {
+	Consistent bool `query:"consistent" doc:"Show at least every change that was acknowledged anywhere before; 503 where that cannot be known"`
+}
+
+// fresh waits until this node knows enough to answer.
+func (a *API) fresh(ctx context.Context, f Freshness) error {
+	if !f.Consistent {
+		return nil
+	}
+	return a.Control.CatchUp(ctx)
+}
+
+// surely is what find returns once this node knows that it has not merely not
+// heard of it yet.
+func surely[T any](ctx context.Context, a *API, find func() (T, error)) (T, error) {
+	v, err := find()
+	if err == nil {
+		return v, nil
+	}
+	if err := a.Control.CatchUp(ctx); err != nil {
+		return v, err
+	}
+	return find()
 }
 
 const (

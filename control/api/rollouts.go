@@ -112,7 +112,15 @@ type oneRollout struct {
 	Body Rollout
 }
 
-func (a *API) getRollout(_ context.Context, in *RolloutID) (*oneRollout, error) {
+type getRollout struct {
+	RolloutID
+	Freshness
+}
+
+func (a *API) getRollout(ctx context.Context, in *getRollout) (*oneRollout, error) {
+	if err := a.fresh(ctx, in.Freshness); err != nil {
+		return nil, err
+	}
 	v, err := a.rollout(in.ID)
 	if err != nil {
 		return nil, err
@@ -160,7 +168,7 @@ type actBody struct {
 // anybody from putting the traffic back.
 func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
 	return func(ctx context.Context, in *act) (*changed, error) {
-		v, err := a.rollout(in.ID)
+		v, err := surely(ctx, a, func() (*control.RolloutView, error) { return a.rollout(in.ID) })
 		if err != nil {
 			return nil, err
 		}

@@ -148,7 +148,15 @@ type service struct {
 	Body Service
 }
 
-func (a *API) getService(_ context.Context, in *ServiceName) (*service, error) {
+type getOne struct {
+	ServiceName
+	Freshness
+}
+
+func (a *API) getService(ctx context.Context, in *getOne) (*service, error) {
+	if err := a.fresh(ctx, in.Freshness); err != nil {
+		return nil, err
+	}
 	v, err := a.service(in.Name)
 	if err != nil {
 		return nil, err

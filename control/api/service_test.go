@@ -184,3 +184,19 @@ func TestWeights_WaitApplied(t *testing.T) {
 		t.Fatalf("the weights are %v", s.State.Weights)
 	}
 }
+
+func TestReads_AreAsConsistentAsTheyAreAskedToBe(t *testing.T) {
+	b := withCanary(t)
+	id := b.control.View().Rollouts[0].State.ID
+	for _, path := range []string{"/v1/services/shop", "/v1/services/shop/weights", "/v1/rollouts/" + id} {
+		b.control.Behind = nil
+		b.want(200, b.do("GET", path+"?consistent=true", ""))
+		b.control.Behind = &control.Error{Kind: control.Unavailable, Text: "the state cannot be reached"}
+		b.wantProblem(503, b.do("GET", path+"?consistent=true", ""), "cannot be reached")
+		b.want(200, b.do("GET", path, ""))
+		b.wantProblem(422, b.do("GET", path+"?consistent=perhaps", ""), "consistent")
+	}
+	// Nor is anybody told that there is no such thing by a node that may not have heard of it.
+	b.wantProblem(503, b.do("PUT", "/v1/services/new/weights", `{"blue":"100%"}`), "cannot be reached")
+	b.wantProblem(503, b.do("POST", "/v1/rollouts/new/pause", ""), "cannot be reached")
+}

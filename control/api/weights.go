@@ -45,7 +45,10 @@ type weights struct {
 	Body map[string]configs.Weight
 }
 
-func (a *API) getWeights(_ context.Context, in *ServiceName) (*weights, error) {
+func (a *API) getWeights(ctx context.Context, in *getOne) (*weights, error) {
+	if err := a.fresh(ctx, in.Freshness); err != nil {
+		return nil, err
+	}
 	v, err := a.service(in.Name)
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ type putWeights struct {
 }
 
 func (a *API) putWeights(ctx context.Context, in *putWeights) (*changed, error) {
-	v, err := a.service(in.Name)
+	v, err := surely(ctx, a, func() (*control.ServiceView, error) { return a.service(in.Name) })
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func TestEmbedded_FullQuotaRefusesWritesAndARestartRepairs(t *testing.T) {
 }
 
 func TestLeader_IsNoLongerThanItsLease(t *testing.T) {
-	s := &Store{session: newSession()}
+	s := &Store{session: newSession(), mirror: newMirror()}
 	f := func(fence int64, left time.Duration, want bool) {
 		t.Helper()
 		s.session.mu.fence, s.session.mu.until = fence, time.Now().Add(left)
@@ -144,6 +144,9 @@ func TestLeader_IsNoLongerThanItsLease(t *testing.T) {
 	}
 	f(7, time.Minute, true)
 	f(7, -time.Millisecond, false)
+	s.mirror.disown(true) // it is the lead of another state
+	f(7, time.Minute, false)
+	s.mirror.disown(false)
 	f(0, time.Minute, false)
 }
 

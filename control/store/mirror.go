@@ -102,6 +102,13 @@ func (m *mirror) isConnected() bool {
 	return m.connected
 }
 
+// reached reports whether everything was delivered that an etcd had at a revision.
+func (m *mirror) reached(revision int64, cluster uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.connected && m.cluster == cluster && m.proven >= revision
+}
+
 // known is the revision up to which everything was delivered.
 func (m *mirror) known() int64 {
 	m.mu.Lock()

@@ -27,6 +27,8 @@ type Controller struct {
 	Fault error
 	// Lag is what Applied returns.
 	Lag error
+	// Behind is what CatchUp returns.
+	Behind error
 	// Recordings are what Recording returns, by rollout.
 	Recordings map[string]*control.Recording
 
@@ -164,6 +166,9 @@ func (c *Controller) Publish(e control.Event) {
 
 // Applied returns Lag.
 func (c *Controller) Applied(context.Context, int64) error { return c.Lag }
+
+// CatchUp returns Behind.
+func (c *Controller) CatchUp(context.Context) error { return c.Behind }
 
 // Do carries out a command.
 func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, error) {
