@@ -32,6 +32,9 @@ func (c *Controller) CatchUp(ctx context.Context) error {
 // ofTheState reports whether a command was answered by what this node knows alone:
 // nothing is written that etcd would compare. Another node may know better.
 func ofTheState(cmd Command, p plan, err error) bool {
+	if _, kill := cmd.(KillFlag); kill {
+		return false // it holds without etcd too
+	}
 	if err == nil {
 		return !p.write && !p.cut && !dryRun(cmd)
 	}
@@ -44,6 +47,8 @@ func dryRun(cmd Command) bool {
 	case ApplyService:
 		return cmd.DryRun
 	case ApplyNotifier:
+		return cmd.DryRun
+	case ApplyFlag:
 		return cmd.DryRun
 	case ApplyFreeze:
 		return cmd.DryRun

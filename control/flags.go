@@ -198,7 +198,7 @@ func (c *Controller) planKill(cmd KillFlag, now time.Time) (plan, error) {
 
 // writeKill writes a kill down, and ends the rollout that it cuts short.
 func (c *Controller) writeKill(flag string, kill Kill, now time.Time) (plan, error) {
-	value, err := encode(nil, kill)
+	value, err := encodeIn(1, nil, kill) // every release must obey it
 	if err != nil {
 		return plan{}, err
 	}

@@ -21,7 +21,8 @@ const schemaMax = 1
 const schemaField = "schema"
 
 // formed are the values with a form: those that one node writes and others go on
-// from. A cut has none, for every release must obey it: its fields only grow.
+// from. A cut and a kill have none, for every release must obey them: their fields
+// only grow.
 func formed(prefix string) bool {
 	switch prefix {
 	case store.States, store.Rollouts, store.Evidences, store.Outbox:

@@ -24,7 +24,7 @@ type kin struct {
 	cluster  uint64 // of the etcd; 0: unknown
 	revision int64
 	cookie   []byte
-	services bool // there is something to lose
+	services bool // or flags: there is something to lose
 }
 
 func kinOf(cluster uint64, revision int64, kvs []KV) kin {
@@ -33,7 +33,7 @@ func kinOf(cluster uint64, revision int64, kvs []KV) kin {
 		if kv.Key == CookieKey {
 			k.cookie = kv.Value
 		}
-		k.services = k.services || strings.HasPrefix(kv.Key, Services)
+		k.services = k.services || strings.HasPrefix(kv.Key, Services) || strings.HasPrefix(kv.Key, Flags)
 	}
 	return k
 }
