@@ -83,8 +83,9 @@ func installed(t *testing.T) *lab.Lab {
 		t.Fatal(err)
 	}
 	for binary, pkg := range map[string]string{"weir": "cmd/weir", "weir-origin": "bench/origin"} {
-		out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(l.Dir, "bin", binary), "github.com/weirproxy/weir/"+pkg).CombinedOutput()
-		if err != nil {
+		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(l.Dir, "bin", binary), "github.com/weirproxy/weir/"+pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` does, so that it is built once
+		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("cannot build %s: %v\n%s", pkg, err, out)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 // their units, and how much room columns take.
 var (
 	rolloutID = regexp.MustCompile(`\b([a-z0-9-]+)-\d{8}-\d{4}-[a-z0-9]{5}\b`)
+	timestamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[\d:.]+Z`)
 	number    = regexp.MustCompile(`[+<]?\b\d[\d.,:]*(e\+\d+)?(%|x| ?(µs|ms|KiB|MiB|GiB|s|m|h|d)\b)?`)
 	moreUnits = regexp.MustCompile(`#( ?#)*`)
 )
@@ -19,6 +20,7 @@ func plain(text string) string {
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line = strings.Join(strings.Fields(line), " ")
 		line = rolloutID.ReplaceAllString(line, "$1-ID")
+		line = timestamp.ReplaceAllString(line, "#")
 		line = number.ReplaceAllString(line, "#")
 		lines = append(lines, moreUnits.ReplaceAllString(line, "#"))
 	}
@@ -62,6 +64,7 @@ func TestOutput_IsComparedWithoutWhatDiffers(t *testing.T) {
 	f(true, "a\nb\n", "a\n…\n")
 	f(true, "shop-20261123-0304-ejbnm: started", "shop-20251201-2359-abcde: started")
 	f(true, "12 of 1,236 failed (4.85%) at 03:04:05, +641 ms", "7 of 900 failed (13%) at 13:14:15, +1.2 s")
+	f(true, "2026-11-23T08:45:20Z  succeeded", "2027-01-02T03:04:05.678Z  succeeded")
 	f(true, "blue    95%", "blue  5%")
 	f(false, "blue 95%", "green 95%")
 	f(true, "from blue to green", "from … to green")
