@@ -25,6 +25,9 @@ type NodeOptions struct {
 	Window time.Duration // of the drain; 0: 1s
 	H2C    bool          // clients may begin with HTTP/2's preface
 
+	Listeners string // more entries of listen, in the node file's form
+	More      string // further keys of the node file
+
 	Strangers bool // clients are no trusted proxies, so the limits of a client hold for them
 
 	// Clients is the content of the tokens file of applications that ask for
@@ -116,13 +119,13 @@ func (o NodeOptions) file(clients, control string) string {
 name: %s
 listen:
   - {address: "%s", h2c: %t}
-control:
+%scontrol:
   address: %s
 %sstate:
 %strusted_proxies: [%s]
 drain: {window: %s, grace: 5s}
 log: {level: info, format: json}
-`, o.Name, clients, o.H2C, control, tokens, state, trusted, cmp.Or(o.Window, time.Second))
+%s`, o.Name, clients, o.H2C, o.Listeners, control, tokens, state, trusted, cmp.Or(o.Window, time.Second), o.More)
 }
 
 // Start starts weir again after its end, with the same file and folder, and
