@@ -268,6 +268,31 @@ func (b *browser) readable() {
 	}
 }
 
+// sound checks what a screen reader lives by: names, labels, headings.
+func (b *browser) sound() {
+	b.t.Helper()
+	wrong := eval[[]string](b, `(() => {
+		const wrong = [], all = q => [...document.querySelectorAll(q)], say = (what, e) => wrong.push(what + ': ' + e.outerHTML.slice(0, 120));
+		if (all('h1').length !== 1) wrong.push(all('h1').length + ' h1');
+		if (!document.documentElement.lang || !document.title) wrong.push('no language or title');
+		for (const name of ['main', 'header', 'nav', 'footer']) if (all(name).length < 1) wrong.push('no ' + name);
+		for (const e of all('input:not([type=hidden]), select')) if (!e.labels?.length) say('no label', e);
+		for (const e of all('button, a, summary')) if (!e.textContent.trim() && !e.getAttribute('aria-label') && !e.closest('dialog')) say('no name', e);
+		for (const e of all('table')) if (!e.caption) say('no caption', e);
+		for (const e of all('th')) if (!e.scope) say('no scope', e);
+		for (const e of all('svg')) if (!e.getAttribute('aria-label') && e.getAttribute('aria-hidden') !== 'true') say('no name', e);
+		for (const e of all('[aria-labelledby]')) if (!document.getElementById(e.getAttribute('aria-labelledby'))) say('named by nothing', e);
+		const ids = all('[id]').map(e => e.id), twice = ids.filter((id, i) => ids.indexOf(id) !== i);
+		if (twice.length) wrong.push('twice: ' + twice);
+		let last = 1;
+		for (const e of all('main :is(h1, h2, h3)')) { const n = +e.tagName[1]; if (n > last + 1) say('skips a level', e); last = n; }
+		return wrong;
+	})()`)
+	if len(wrong) > 0 {
+		b.t.Errorf("not for everybody, on %s:\n%s", eval[string](b, "location.pathname"), strings.Join(wrong, "\n"))
+	}
+}
+
 // quiet checks that the pages had nothing to complain about but what is
 // expected, and asked nobody else.
 func (b *browser) quiet(expected ...string) {

@@ -102,6 +102,7 @@ func (b *browser) looks(id string) {
 		b.dress(1280, 900, "light")
 		b.await("the page", "document.querySelector('main h1')")
 		b.readable()
+		b.sound()
 		b.shot(name)
 		b.dress(1280, 900, "dark")
 		b.readable()
@@ -162,6 +163,10 @@ func TestDashboard_APersonActsByKeyboardAndMouse(t *testing.T) {
 		t.Errorf("the dialog of an abort says %q", text)
 	}
 	b.shot("dialog-abort")
+	b.dress(360, 780, "dark")
+	b.fits()
+	b.shot("dialog-abort-360")
+	b.dress(1280, 900, "light")
 	b.readable()
 	b.press("\r")
 	b.awaitText("#story", "A person put all traffic of shop back on blue.")

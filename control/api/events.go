@@ -67,7 +67,7 @@ func (a *API) streamEvents(_ context.Context, in *eventFilter) (*huma.StreamResp
 		r, w := humago.Unwrap(ctx)
 		open, stop := untilClosed(r)
 		defer stop()
-		s := stream{w: w, control: http.NewResponseController(w), allowed: func() bool { return a.allowed(r) }}
+		s := stream{w: w, control: http.NewResponseController(w), beat: heartbeat, allowed: func() bool { return a.allowed(r) }}
 		events, cancel := a.Control.Subscribe(eventBuffer)
 		defer cancel()
 		// The reader left, or the process ends: nobody is left to be told.
@@ -79,7 +79,8 @@ func (a *API) streamEvents(_ context.Context, in *eventFilter) (*huma.StreamResp
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	allowed func() bool // asked with each heartbeat
+	beat    time.Duration // between two heartbeats
+	allowed func() bool   // whether the reader may go on, asked with each heartbeat
 }
 
 func (s *stream) run(ctx context.Context, in *eventFilter, events <-chan control.Event) error {
@@ -96,7 +97,7 @@ func (s *stream) run(ctx context.Context, in *eventFilter, events <-chan control
 	if err := s.write(first); err != nil {
 		return err
 	}
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
 		var err error

@@ -16,6 +16,7 @@ type Dashboard struct {
 	assets    assets
 	templates templates
 	courses   courses
+	zip       zipper
 }
 
 // page is one page.
@@ -88,25 +89,25 @@ func (d *Dashboard) show(p *page) api.Page {
 		switch {
 		case errors.As(err, &missing):
 			f.Title, f.Data = "Not found", missing.Error()
-			d.write(w, http.StatusNotFound, "missing", f)
+			d.write(w, r, http.StatusNotFound, "missing", f)
 		case err != nil:
 			f.Title, f.Data = "Not available", err.Error()
-			d.write(w, http.StatusServiceUnavailable, "missing", f)
+			d.write(w, r, http.StatusServiceUnavailable, "missing", f)
 		default:
-			d.write(w, http.StatusOK, p.name, f)
+			d.write(w, r, http.StatusOK, p.name, f)
 		}
 	}
 }
 
 func (d *Dashboard) login(w http.ResponseWriter, status int, l api.Login) {
-	d.write(w, status, "login", &frame{Title: "Log in", Assets: d.assets.path, Data: l})
+	d.write(w, nil, status, "login", &frame{Title: "Log in", Assets: d.assets.path, Data: l})
 }
 
 // again answers a person who followed a link from another site. The page asks
 // for the same once more, as a page of this address, and the browser sends the
 // session's cookie along.
 func (d *Dashboard) again(w http.ResponseWriter, r *http.Request) {
-	d.write(w, http.StatusOK, "again", &frame{Title: "One moment", Assets: d.assets.path, Data: r.URL.RequestURI()})
+	d.write(w, r, http.StatusOK, "again", &frame{Title: "One moment", Assets: d.assets.path, Data: r.URL.RequestURI()})
 }
 
 // policy is the Content-Security-Policy of every page. Trusted Types leave
@@ -114,8 +115,8 @@ func (d *Dashboard) again(w http.ResponseWriter, r *http.Request) {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// write answers with a page that was rendered whole.
-func (d *Dashboard) write(w http.ResponseWriter, status int, name string, f *frame) {
+// write answers with a page that was rendered whole. A nil r asks for nothing special.
+func (d *Dashboard) write(w http.ResponseWriter, r *http.Request, status int, name string, f *frame) {
 	var page bytes.Buffer
 	if err := d.templates[name].ExecuteTemplate(&page, "layout", f); err != nil {
 		http.Error(w, "cannot render the page: "+err.Error(), http.StatusInternalServerError)
@@ -127,6 +128,5 @@ func (d *Dashboard) write(w http.ResponseWriter, status int, name string, f *fra
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes()) // the client went away if this fails
+	d.zip.answer(w, r, status, page.Bytes())
 }

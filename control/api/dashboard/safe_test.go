@@ -1,9 +1,12 @@
 package dashboard_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +125,27 @@ func TestAssets_AreKeptForEverByTheirHash(t *testing.T) {
 	b.get(404, at+"none.js")
 	b.get(404, "/assets/000000000000/app.css")
 	b.get(404, at+"..%2fdashboard.go")
+}
+
+func TestPages_AreCompressedForWhoTakesThat(t *testing.T) {
+	b := withCanary(t)
+	plain, h := b.get(200, "/")
+	if h.Get("Content-Encoding") != "" || !slices.Contains(h.Values("Vary"), "Accept-Encoding") {
+		t.Fatalf("%v", h)
+	}
+	for range 3 {
+		zipped, h := b.get(200, "/", "Accept-Encoding: br, gzip")
+		if h.Get("Content-Encoding") != "gzip" || len(zipped) > len(plain)/2 {
+			t.Fatalf("%d bytes of %d: %v", len(zipped), len(plain), h)
+		}
+		r, err := gzip.NewReader(strings.NewReader(zipped))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := io.ReadAll(r); err != nil || string(again) != plain {
+			t.Fatalf("another page came out: %v", err)
+		}
+	}
 }
 
 // A link in a message leads to a page although the browser leaves the cookie out.
