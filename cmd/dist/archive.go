@@ -23,7 +23,7 @@ type archive struct {
 	files [][2]string // file or folder, and its name in the archive
 }
 
-// add puts in a file, or a folder with all that is in it.
+// add puts in a file, or a folder with all that is in it but Go.
 func (a *archive) add(file, name string) { a.files = append(a.files, [2]string{file, name}) }
 
 func (a *archive) write(file string) (err error) {
@@ -40,7 +40,7 @@ func (a *archive) write(file string) (err error) {
 	for _, one := range a.files {
 		// WalkDir goes through a folder in the order of names.
 		err := filepath.WalkDir(one[0], func(found string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
+			if err != nil || entry.IsDir() || strings.HasSuffix(found, ".go") { // no sources of ours
 				return err
 			}
 			within, err := filepath.Rel(one[0], found)

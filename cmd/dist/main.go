@@ -157,10 +157,12 @@ func (r *release) pack(system, arch string) error {
 	a.add("LICENSE", "LICENSE")
 	a.add(filepath.Join(r.shared, "man"), "man/man1")
 	a.add(filepath.Join(r.shared, "completions"), "completions")
-	a.add("configs/examples", "configs/examples")
-	a.add("configs/ci", "configs/ci")
+	folders := []string{"examples", "ci", "prometheus", "grafana"}
 	if system == "linux" {
-		a.add("configs/systemd", "configs/systemd")
+		folders = append(folders, "systemd")
+	}
+	for _, folder := range folders {
+		a.add("configs/"+folder, "configs/"+folder)
 	}
 	return a.write(filepath.Join(r.out, name+".tar.gz"))
 }
