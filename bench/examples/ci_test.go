@@ -3,7 +3,6 @@
 package examples
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +43,6 @@ type release struct {
 	service string
 	dir     string
 	given   map[string]string // variables of the job, by the script's names
-	out     bytes.Buffer
 	cmd     *exec.Cmd
 }
 
@@ -69,8 +67,11 @@ func (r *release) begin(step string) {
 	r.t.Helper()
 	r.cmd = r.runner.step(r, step)
 	r.cmd.Dir = r.dir
-	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
-	r.cmd.WaitDelay = 5 * time.Second
+	// A file: Wait would wait for the end of all who have a pipe.
+	log, err := os.OpenFile(filepath.Join(r.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	check(r.t, err)
+	defer log.Close()
+	r.cmd.Stdout, r.cmd.Stderr = log, log
 	check(r.t, r.cmd.Start())
 	timer := time.AfterFunc(2*patience, func() { _ = r.cmd.Process.Kill() })
 	r.t.Cleanup(func() { timer.Stop() })
@@ -81,9 +82,9 @@ func (r *release) end(code int, says ...string) {
 	r.t.Helper()
 	_ = r.cmd.Wait() // ProcessState has all that matters
 	if got := r.cmd.ProcessState.ExitCode(); got != code {
-		r.t.Errorf("exit code %d, want %d; it printed:\n%s", got, code, &r.out)
+		r.t.Errorf("exit code %d, want %d; it printed:\n%s", got, code, r.file("log"))
 	}
-	holds(r.t, r.out.String(), says...)
+	holds(r.t, r.file("log"), says...)
 }
 
 func (r *release) run(code int, says ...string) {
@@ -212,7 +213,7 @@ func TestPipeline_CancelledGivesTheTrafficBackIfAsked(t *testing.T) {
 
 		killed, id := begin("killed", "abort")
 		check(t, lab.Await("the rollout's id kept", patience, func() (bool, error) {
-			return strings.Contains(killed.out.String(), "started "+id), nil
+			return strings.Contains(killed.file("log"), "started "+id), nil
 		}))
 		check(t, killed.cmd.Process.Kill())
 		_ = killed.cmd.Wait()
@@ -236,8 +237,8 @@ func TestPipeline_WhatARolloutSaysIsNoCommandOfTheRunner(t *testing.T) {
 		t.Fatalf("%d %s", answer.Status, answer.Body)
 	}
 	r.end(1, "aborted")
-	if got := commands(r.out.String()); len(got) != 1 || !strings.HasPrefix(got[0], "::error title=weir::"+id+": aborted: ") {
-		t.Errorf("the runner was told %q by\n%s", got, &r.out)
+	if got := commands(r.file("log")); len(got) != 1 || !strings.HasPrefix(got[0], "::error title=weir::"+id+": aborted: ") {
+		t.Errorf("the runner was told %q by\n%s", got, r.file("log"))
 	}
 	for line := range strings.Lines(r.file("summary.md")) {
 		if strings.HasPrefix(line, "::") {
