@@ -27,7 +27,7 @@ dist: need-go ## archives for linux and darwin, amd64 and arm64, with checksums 
 	$(GO) run ./cmd/dist $(DIST)
 
 dist-check: need-go ## dist, then once more from a fresh clone without any cache: the bytes must be equal, the checksums right, the binary must run
-	DIST="$(DIST)" ./cmd/dist/check.sh
+	DIST="$(DIST)" CACHE=$(CACHE) ./cmd/dist/check.sh
 
 image: ## the Dockerfile's image, where an engine runs
 	docker build -t weir .
