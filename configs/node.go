@@ -102,6 +102,11 @@ type Control struct {
 	// 127.0.0.1:9797.
 	Address string `json:"address,omitempty" yaml:"address,omitempty"`
 
+	// PublicURL is where people reach this address with a browser, as
+	// https://weir.example.com: messages of notifiers then lead to
+	// <public_url>/rollouts/<id>. Empty: they do not.
+	PublicURL string `json:"public_url,omitempty" yaml:"public_url,omitempty"`
+
 	// Tokens is a file of tokens, relative to the node file, which `weir token
 	// new` makes lines for; it is read again when it changes. Empty: none, and the
 	// address must be loopback.

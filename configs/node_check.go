@@ -172,6 +172,10 @@ func (n *Node) checkAddresses(r *report) {
 				"the control API at %q is reachable from other machines and asks for no token", n.Control.Address)
 		}
 	}
+	if u, err := url.Parse(n.Control.PublicURL); n.Control.PublicURL != "" &&
+		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !isFieldValue(n.Control.PublicURL)) {
+		r.add("control.public_url", "write a URL such as https://weir.example.com", "%q is not an address that a browser opens", n.Control.PublicURL)
+	}
 	if n.Control.TLS != nil {
 		(&Certificate{Cert: n.Control.TLS.Cert, Key: n.Control.TLS.Key}).check(r, "control.tls")
 		if n.Control.TLS.ClientCA != "" && n.Control.Tokens == "" {

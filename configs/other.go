@@ -57,6 +57,10 @@ type EmailTarget struct {
 	// port 465) or `off`.
 	TLS string `json:"tls,omitempty" yaml:"tls,omitempty"`
 
+	// CAFile holds the authorities, as PEM, that the server's certificate may be
+	// signed by, below the `secrets` folder of every node. Empty: the system's.
+	CAFile string `json:"ca_file,omitempty" yaml:"ca_file,omitempty"`
+
 	// Username logs in with the password of PasswordFile. Empty: no login.
 	Username string `json:"username,omitempty" yaml:"username,omitempty"`
 

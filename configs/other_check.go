@@ -85,6 +85,12 @@ func (e *EmailTarget) check(r *report) {
 		mailbox(item("email.to", i), to)
 	}
 	r.choice("email.tls", e.TLS, "auto", "starttls", "implicit", "off")
+	if e.CAFile != "" {
+		r.secret("email.ca_file", e.CAFile, "the file of authorities")
+		if e.TLS == "off" {
+			r.add("email.tls", "write tls: starttls", "there is a ca_file, and no TLS to use it for")
+		}
+	}
 	switch {
 	case e.Username == "" && e.PasswordFile != "":
 		r.add("email.username", "write who logs in", "there is a password, and nobody that it is of")

@@ -38,6 +38,8 @@ type SetWeights struct {
 type StartRollout struct {
 	Plan  configs.Rollout
 	Actor string
+
+	retries string // the rollout that is tried again with it; empty: none
 }
 
 // Act is a person's verb on a rollout: promote, pause, resume, approve, abort,

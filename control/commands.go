@@ -77,7 +77,7 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 		switch manual := current.Strategy == configs.StrategyManual; {
 		case manual, cmd.Plan.Concurrency == "replace":
 		case cmd.Plan.Concurrency == "queue":
-			return c.enqueue(cmd.Plan, doc, state, random, cmd.Actor, now)
+			return c.enqueue(cmd, doc, state, random, now)
 		default:
 			return plan{}, &Error{Kind: Conflict, Allowed: current.Allowed(),
 				Text: fmt.Sprintf("service %q has rollout %s in force (%s)", cmd.Plan.Service, current.ID, current.Phase),
@@ -85,10 +85,10 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 		}
 		before := rollout.Pair{Rollout: current, Service: state.value}
 		return c.supersede(before, now, cmd.Actor, random, func(id string, cur rollout.Service) (rollout.Pair, error) {
-			return c.newRollout(id, cmd.Plan, doc.value, cur, now, cmd.Actor)
+			return c.newRollout(id, cmd, doc.value, cur, now)
 		})
 	}
-	after, err := c.newRollout(newID(cmd.Plan.Service, random, now), cmd.Plan, doc.value, state.value, now, cmd.Actor)
+	after, err := c.newRollout(newID(cmd.Plan.Service, random, now), cmd, doc.value, state.value, now)
 	if err != nil {
 		return plan{}, refusal(err)
 	}
@@ -100,10 +100,10 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 	return p, err
 }
 
-func (c *Controller) newRollout(id string, plan configs.Rollout, doc configs.Service, cur rollout.Service, now time.Time, actor string) (rollout.Pair, error) {
-	p, err := rollout.New(id, plan, doc, cur, now, actor)
+func (c *Controller) newRollout(id string, cmd StartRollout, doc configs.Service, cur rollout.Service, now time.Time) (rollout.Pair, error) {
+	p, err := rollout.New(id, cmd.Plan, doc, cur, now, cmd.Actor)
 	if err == nil {
-		p.Rollout.Nodes = max(1, len(c.mirror.nodes))
+		p.Rollout.Nodes, p.Rollout.Retries = max(1, len(c.mirror.nodes)), cmd.retries
 	}
 	return p, err
 }
@@ -186,7 +186,7 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 		if _, ok := pair.Service.Merge(c.mirror.services[pair.Rollout.Service].value)[again.To]; ok {
 			again.Version = nil // what it brought along belongs to the service by now
 		}
-		p, err := c.planStart(StartRollout{Plan: again, Actor: cmd.Actor}, random, now)
+		p, err := c.planStart(StartRollout{Plan: again, Actor: cmd.Actor, retries: pair.Rollout.First()}, random, now)
 		return p, err
 	}
 	ch := change{before: pair, actor: cmd.Actor, at: now}

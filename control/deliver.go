@@ -130,7 +130,7 @@ func outcome(e notify.Entry, err error, now time.Time) notify.Entry {
 	e.TriedAt = now
 	e.LastError = strings.ToValidUTF8(err.Error(), "")
 	e.LastError = strings.ToValidUTF8(e.LastError[:min(len(e.LastError), maxOutcome)], "")
-	e.Dead = errors.Is(err, notify.ErrRefused) || now.Sub(e.At) > giveUpAfter
+	e.Dead = errors.Is(err, notify.ErrRefused) || now.Sub(e.Begun()) > giveUpAfter
 	return e
 }
 

@@ -154,6 +154,8 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planStart(cmd, random, now)
 	case Act:
 		return c.planAct(cmd, random, now)
+	case Resend:
+		return c.planResend(cmd, now)
 	case ApplyFlag:
 		return c.planApplyFlag(cmd, random, now)
 	case DeleteFlag:

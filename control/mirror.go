@@ -60,6 +60,7 @@ type mirror struct {
 	newest []string       // what newestFirst returns; nil: to be found
 	trail  []AuditView    // what newestAudit returns; nil: to be found
 	shown  []notify.Entry // what shownOutbox returns; nil: to be found
+	dead   []notify.Entry // what shownDead returns; nil: to be found
 	listed []NotifierView // what listNotifiers returns; nil: to be found
 }
 

@@ -93,7 +93,7 @@ func (m *mirror) putOutbox(key string, kv store.KV) error {
 		return fmt.Errorf("cannot use the stored value of %q: it is of %q", kv.Key, e.Key())
 	}
 	m.outbox[key] = entry[notify.Entry]{value: e, raw: bytes.Clone(kv.Value), mod: kv.ModRevision}
-	m.shown = nil
+	m.shown, m.dead = nil, nil
 	queue := e.Queue()
 	at, there := slices.BinarySearch(m.queues[queue], key)
 	switch {
@@ -111,7 +111,7 @@ func (m *mirror) dropOutbox(key string) {
 		return
 	}
 	delete(m.outbox, key)
-	m.shown = nil
+	m.shown, m.dead = nil, nil
 	queue := e.value.Queue()
 	if at, there := slices.BinarySearch(m.queues[queue], key); there {
 		m.unqueue(queue, at)
@@ -153,7 +153,7 @@ func (c *Controller) pruneOutbox(now time.Time) []store.Op {
 	var ops []store.Op
 	var oldest []string
 	for key, e := range c.mirror.outbox {
-		if e.value.Dead && now.Sub(e.value.At) > keepDead {
+		if e.value.Dead && now.Sub(e.value.Begun()) > keepDead {
 			ops = append(ops, store.Delete(store.OutboxKey(key)))
 		} else {
 			oldest = append(oldest, key)

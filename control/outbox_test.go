@@ -163,6 +163,46 @@ func TestOutbox_WhatIsRefusedIsADeadLetterAndTheNextGoesOn(t *testing.T) {
 	if dead.Event.Service != "shop" || dead.Event.Actor != "ana" || dead.Event.To != "green" {
 		t.Errorf("its event is %+v", dead.Event)
 	}
+
+	if e := l.refused(Resend{Letter: "nobody's", Actor: "ben"}); e.Kind != NotFound {
+		t.Errorf("a letter that is not there: %+v", e)
+	}
+	l.do(Resend{Letter: dead.Letter(), Actor: "ben"})
+	l.until("it is refused again", func() bool {
+		d := l.View().DeadLetters
+		return len(d) == 1 && d[0].ResentAt.After(dead.TriedAt) && d[0].Failures == 1
+	})
+	m.set(nil)
+	l.do(Resend{Recipient: "log", Actor: "ben"})
+	l.until("it is told", func() bool { return slices.Equal(m.of("log"), append(want, "2 paused")) })
+	l.until("the outbox is empty", func() bool { return l.View().OutboxSize == 0 && len(l.View().DeadLetters) == 0 })
+	if !slices.ContainsFunc(l.View().Audit, func(a AuditView) bool {
+		return a.Action == "resend" && a.Actor == "ben" && slices.Contains(a.Changes, dead.Letter())
+	}) {
+		t.Errorf("the trail says nothing of it: %+v", l.View().Audit)
+	}
+}
+
+func TestOutbox_ADeletedNotifiersLettersStayDead(t *testing.T) {
+	m := &mailbox{fails: func(*configs.Notifier, *notify.Entry) error { return notify.ErrRefused }}
+	l := newMailLab(t, m, all("log"))
+	l.released()
+	l.until("all letters are dead", func() bool { return len(l.View().DeadLetters) == 4 })
+	l.do(DeleteNotifier{Name: "log", Actor: "ana"})
+	if e := l.refused(Resend{Actor: "ben"}); e.Kind != Conflict {
+		t.Errorf("letters to nobody: %+v", e)
+	}
+}
+
+func TestOutcome_ALetterThatIsResentIsTriedForAnotherDay(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	e := notify.Entry{At: now.Add(-2 * giveUpAfter)}
+	if !outcome(e, errors.New("down"), now).Dead {
+		t.Error("an old letter lives")
+	}
+	if e = e.Revived(now); outcome(e, errors.New("down"), now.Add(giveUpAfter)).Dead || !outcome(e, errors.New("down"), now.Add(giveUpAfter+1)).Dead {
+		t.Error("it is not given up a day after it was resent")
+	}
 }
 
 func TestOutbox_OutlivesTheProcessThatWroteIt(t *testing.T) {

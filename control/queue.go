@@ -39,17 +39,18 @@ func (m *mirror) requeue(id string) {
 }
 
 // enqueue writes a rollout that waits for the one in force.
-func (c *Controller) enqueue(wanted configs.Rollout, doc entry[configs.Service], state entry[rollout.Service], random, actor string, now time.Time) (plan, error) {
-	service := wanted.Service
+func (c *Controller) enqueue(cmd StartRollout, doc entry[configs.Service], state entry[rollout.Service], random string, now time.Time) (plan, error) {
+	service := cmd.Plan.Service
 	waiting := c.mirror.queuedOf(service)
 	if len(waiting) >= maxQueued {
 		return plan{}, refuse(Conflict, "abort one of them", "%d rollouts of %q wait already", len(waiting), service)
 	}
 	id := newID(service, random, now)
-	s, err := rollout.NewQueued(id, wanted, doc.value, state.value, now, actor)
+	s, err := rollout.NewQueued(id, cmd.Plan, doc.value, state.value, now, cmd.Actor)
 	if err != nil {
 		return plan{}, refusal(err)
 	}
+	s.Retries = cmd.retries
 	value, err := c.encode(nil, s)
 	if err != nil {
 		return plan{}, err
@@ -58,7 +59,7 @@ func (c *Controller) enqueue(wanted configs.Rollout, doc entry[configs.Service],
 	return plan{write: true, reply: Reply{Name: service, ID: id, Created: true, Text: text}, txn: store.Txn{
 		If: []store.Compare{store.Absent(store.RolloutKey(id)), store.ModRevision(documentKey(service), doc.mod)},
 		Then: []store.Op{store.Put(store.RolloutKey(id), value), c.audit(AuditView{
-			At: now, Actor: actor, Action: "rollout queued", Object: "rollouts/" + id, Text: text,
+			At: now, Actor: cmd.Actor, Action: "rollout queued", Object: "rollouts/" + id, Text: text,
 		})},
 	}}, nil
 }

@@ -61,6 +61,7 @@ func (c *Controller) show(now time.Time) {
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)
 	v.Outbox, v.OutboxSize = c.mirror.shownOutbox(), len(c.mirror.outbox)
+	v.DeadLetters = c.mirror.shownDead()
 	v.OutboxDead = len(c.mirror.outbox) - c.mirror.waiting()
 	c.view.Store(v)
 }

@@ -32,7 +32,9 @@ type View struct {
 	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.
 	Outbox     []notify.Entry
 	OutboxSize int
-	OutboxDead int
+
+	DeadLetters []notify.Entry // those of the outbox, bounded likewise
+	OutboxDead  int
 }
 
 // StoreView says how fresh the state is.

@@ -21,6 +21,7 @@ import (
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/api/apitest"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
 )
 
@@ -61,12 +62,25 @@ func TestCLI(t *testing.T) {
 			"end":   endRollout,
 			"same":  same,
 			"fail":  failRollout,
+			"bury":  bury,
 		},
 	})
 }
 
 func fakeOf(ts *testscript.TestScript) *apitest.Controller {
 	return ts.Value("fake").(*apitest.Controller)
+}
+
+// bury is `bury RECIPIENT`: an event for it is a dead letter.
+func bury(ts *testscript.TestScript, _ bool, args []string) {
+	e := notify.Entry{
+		ID: "shop-7/3", Rollout: "shop-7", Seq: 3, To: args[0], Kind: "failed", At: time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC),
+		Event: notify.Event{Text: "shop: green failed"}, Dead: true, LastError: "it answered 400 Bad Request",
+	}
+	if strings.HasPrefix(e.To, "hook:") {
+		e.Hook = &configs.Hook{Name: "ci"}
+	}
+	fakeOf(ts).Bury(e)
 }
 
 // exitCode is `code N PROGRAM ARG…`: the program ends with exit code N.

@@ -124,7 +124,7 @@ func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inh
 	n.handler = proxy.NewHandler(&n.tables, options, log)
 	n.server = proxy.NewServer(n.handler, options, log)
 	n.sender = notify.NewSender(notify.SenderOptions{
-		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets,
+		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets, PublicURL: config.Control.PublicURL,
 	})
 	n.hooks = hook.New(hook.Options{Node: config.Name, Secrets: config.Secrets})
 	if _, err := storeOptions(config); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,7 +36,96 @@ whether it was taken or why not. What is waiting for the notifier stays as it is
 			return c.printResult(a)
 		},
 	}
-	return group("notify", "Try a notifier", test)
+	return group("notify", "Try a notifier, see to what could not be told", test, c.newDeadLetters(), c.newResend())
+}
+
+func (c *cli) newDeadLetters() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dead",
+		Short: "List what could not be told",
+		Long: `dead lists the dead letters: events that a notifier or a hook of a plan refused, or
+did not take for a day. They are kept for a week.`,
+		Example: `  weir notify dead`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			var dead api.Outbox
+			a, err := client.get(cmd.Context(), "/v1/outbox?dead=true", &dead)
+			if err != nil {
+				return err
+			}
+			return c.print(a, func(w io.Writer) error { return listDead(w, dead) })
+		},
+	}
+}
+
+func listDead(w io.Writer, dead api.Outbox) error {
+	if len(dead.Entries) == 0 {
+		fmt.Fprintln(w, "There are no dead letters.")
+		return nil
+	}
+	t := newTable(w, "KEY", "RECIPIENT", "AT", "WHAT", "LAST ERROR").yield("LAST ERROR", "WHAT")
+	for _, e := range dead.Entries {
+		recipient := "notifier " + e.Recipient
+		if e.Hook {
+			recipient = "hook " + e.Recipient
+		}
+		t.row(e.Key, recipient, clock(e.At), e.Text, orDash(e.LastError))
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	if more := dead.Size - len(dead.Entries); more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	return nil
+}
+
+func (c *cli) newResend() *cobra.Command {
+	var all bool
+	var recipient string
+	cmd := &cobra.Command{
+		Use:   "resend KEY | --all",
+		Short: "Send dead letters again",
+		Long: `resend has a dead letter delivered after all, or all of them, or all of one
+notifier or hook, 100 at a time: each is tried for another day. Recipients see
+the same key as before.`,
+		Example: `  weir notify resend shop-20260312-1401-4c2aq:3:notifier:deployments
+  weir notify resend --all --notifier deployments`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) == 1) || len(args) > 1 {
+				return errors.New("name one letter, or write --all")
+			}
+			if recipient != "" && !all {
+				return errors.New("--notifier goes with --all")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			path := "/v1/outbox/resend"
+			switch {
+			case !all:
+				path = "/v1/outbox/" + url.PathEscape(args[0]) + "/resend"
+			case recipient != "":
+				path += "?recipient=" + url.QueryEscape(recipient)
+			}
+			a, err := client.do(cmd.Context(), call{method: http.MethodPost, path: path})
+			if err != nil {
+				return err
+			}
+			return c.printResult(a)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
+	cmd.Flags().StringVar(&recipient, "notifier", "", "with --all: those of this notifier or hook")
+	return cmd
 }
 
 func (c *cli) getNotifiers(ctx context.Context, client *client) error {

@@ -82,6 +82,8 @@ DELETE /v1/notifiers/{name}
 GET /v1/notifiers/{name}
 PUT /v1/notifiers/{name}
 POST /v1/notifiers/{name}/test
+POST /v1/outbox/resend
+POST /v1/outbox/{id}/resend
 GET /v1/rollouts
 POST /v1/rollouts
 GET /v1/rollouts/{id}

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/notify"
 )
 
 // Told is one event on its way to one recipient, or a dead letter.
 type Told struct {
+	Key       string     `json:"key" doc:"Of this event for this recipient: what it is resent by"`
 	ID        string     `json:"id" doc:"Of the event: the key that recipients tell duplicates by"`
 	Rollout   string     `json:"rollout"`
 	Recipient string     `json:"recipient" doc:"Name of the notifier or hook"`
@@ -26,7 +28,7 @@ type Told struct {
 
 func toldOf(e *notify.Entry) Told {
 	t := Told{
-		ID: e.ID, Rollout: e.Rollout, Hook: e.Hook != nil, Kind: e.Kind, At: e.At, Text: e.Event.Text,
+		Key: e.Letter(), ID: e.ID, Rollout: e.Rollout, Hook: e.Hook != nil, Kind: e.Kind, At: e.At, Text: e.Event.Text,
 		Failures: e.Failures, LastError: e.LastError, Dead: e.Dead,
 	}
 	_, t.Recipient, _ = strings.Cut(e.To, ":")
@@ -48,17 +50,58 @@ func (a *API) registerOutbox() {
 		summary:     "Read the outbox",
 		description: "Events that are still to be told to notifiers and hooks, and dead letters. What was told is gone from here.",
 	}, a.readOutbox)
+	register(a, route{
+		method: http.MethodPost, path: "/v1/outbox/{id}/resend", role: Operator, id: "resend-letter", tag: "notifiers",
+		summary:     "Send a dead letter again",
+		description: "Tried for another day, under the same key for its recipient. The id is an entry's `key`.",
+	}, a.resendOne)
+	register(a, route{
+		method: http.MethodPost, path: "/v1/outbox/resend", role: Operator, id: "resend-letters", tag: "notifiers",
+		summary: "Send dead letters again", description: "All of them, or those of one recipient; 100 at a time.",
+	}, a.resendAll)
+}
+
+type resendOne struct {
+	ID string `path:"id" doc:"Key of the entry" example:"shop-20260312-1401-4c2aq:3:notifier:deployments"`
+}
+
+func (a *API) resendOne(ctx context.Context, in *resendOne) (*changed, error) {
+	return a.resend(ctx, control.Resend{Letter: in.ID, Actor: actorOf(ctx)})
+}
+
+type resendAll struct {
+	Recipient string `query:"recipient" doc:"Name of a notifier or hook; empty: everybody's"`
+}
+
+func (a *API) resendAll(ctx context.Context, in *resendAll) (*changed, error) {
+	return a.resend(ctx, control.Resend{Recipient: in.Recipient, Actor: actorOf(ctx)})
+}
+
+func (a *API) resend(ctx context.Context, cmd control.Resend) (*changed, error) {
+	reply, err := a.do(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return changedOf(reply, ""), nil
 }
 
 type outbox struct {
 	Body Outbox
 }
 
-func (a *API) readOutbox(context.Context, *none) (*outbox, error) {
+type readOutbox struct {
+	Dead bool `query:"dead" doc:"Only dead letters"`
+}
+
+func (a *API) readOutbox(_ context.Context, in *readOutbox) (*outbox, error) {
 	v := a.Control.View()
-	out := &outbox{Body: Outbox{Size: v.OutboxSize, Entries: make([]Told, 0, len(v.Outbox))}}
-	for i := range v.Outbox {
-		out.Body.Entries = append(out.Body.Entries, toldOf(&v.Outbox[i]))
+	size, entries := v.OutboxSize, v.Outbox
+	if in.Dead {
+		size, entries = v.OutboxDead, v.DeadLetters
+	}
+	out := &outbox{Body: Outbox{Size: size, Entries: make([]Told, 0, len(entries))}}
+	for i := range entries {
+		out.Body.Entries = append(out.Body.Entries, toldOf(&entries[i]))
 	}
 	return out, nil
 }

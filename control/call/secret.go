@@ -1,6 +1,7 @@
 package call
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 
 // maxSecret bounds a secret: a token or a URL, never a file of something else.
 const maxSecret = 4 << 10
+
+// maxAuthorities bounds a file of certificates; that of a whole system has 250 KB.
+const maxAuthorities = 1 << 20
 
 // Secrets reads the secrets that documents name by file. A secret is read anew
 // for every use, so that it can be changed while weir runs.
@@ -29,13 +33,42 @@ type Secrets struct {
 // Read returns the secret in a file, without the space around it. The error
 // never shows what the file holds.
 func (s Secrets) Read(name string) (string, error) {
+	data, err := s.read(name, maxSecret)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(data))
+	switch {
+	case secret == "":
+		return "", fmt.Errorf("cannot use secret %q: the file is empty", name)
+	case strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' || c > '~' }):
+		return "", fmt.Errorf("cannot use secret %q: it is not one line of printable ASCII", name)
+	}
+	return secret, nil
+}
+
+// Authorities returns the certificates in a PEM file, to check others by. Nothing
+// of the file is ever sent anywhere.
+func (s Secrets) Authorities(name string) (*x509.CertPool, error) {
+	data, err := s.read(name, maxAuthorities)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("cannot use the authorities in %q: there is no certificate in PEM", name)
+	}
+	return pool, nil
+}
+
+func (s Secrets) read(name string, most int) ([]byte, error) {
 	dir := s.Dir
 	if dir == "" {
 		dir = "."
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the folder of secrets: %w", err)
+		return nil, fmt.Errorf("cannot open the folder of secrets: %w", err)
 	}
 	defer root.Close()
 	file, err := root.Open(filepath.FromSlash(name))
@@ -44,21 +77,15 @@ func (s Secrets) Read(name string) (string, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return "", fmt.Errorf("cannot read secret %q: %w", name, err)
+		return nil, fmt.Errorf("cannot read secret %q: %w", name, err)
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	data, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
 	if err != nil {
-		return "", fmt.Errorf("cannot read secret %q: %w", name, err)
+		return nil, fmt.Errorf("cannot read secret %q: %w", name, err)
 	}
-	secret := strings.TrimSpace(string(data))
-	switch {
-	case secret == "":
-		return "", fmt.Errorf("cannot use secret %q: the file is empty", name)
-	case len(data) > maxSecret:
-		return "", fmt.Errorf("cannot use secret %q: the file is longer than %d bytes", name, maxSecret)
-	case strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' || c > '~' }):
-		return "", fmt.Errorf("cannot use secret %q: it is not one line of printable ASCII", name)
+	if len(data) > most {
+		return nil, fmt.Errorf("cannot use secret %q: the file is longer than %d bytes", name, most)
 	}
-	return secret, nil
+	return data, nil
 }

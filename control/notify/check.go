@@ -24,6 +24,11 @@ func (s *Sender) Check(n *configs.Notifier) []string {
 		try(n.Slack.WebhookURLFile, func(url string) error { return checkURL(n.Slack.WebhookURLFile, url) })
 	case n.Email != nil:
 		try(n.Email.PasswordFile, anything)
+		if file := n.Email.CAFile; file != "" {
+			if _, err := s.secrets.Authorities(file); err != nil {
+				problems = append(problems, err.Error())
+			}
+		}
 	case n.PagerDuty != nil:
 		try(n.PagerDuty.RoutingKeyFile, func(key string) error { return checkRoutingKey(n.PagerDuty.RoutingKeyFile, key) })
 	case n.Webhook != nil:

@@ -39,7 +39,7 @@ func (s *Sender) email(ctx context.Context, t *configs.EmailTarget, e *Entry, m 
 			continue
 		}
 		err = client.SendWithSMTPClient(conn, msg)
-		if failed, ok := errors.AsType[*mail.SendError](err); ok && !failed.IsTemp() && failed.ErrorCode() >= 500 {
+		if failed, ok := errors.AsType[*mail.SendError](err); ok && !failed.IsTemp() && failed.ErrorCode() >= 500 && !login(failed.ErrorCode()) {
 			lasting = append(lasting, mailError("refused", err))
 		} else if err != nil {
 			passing = append(passing, mailError("not taken", err))
@@ -51,6 +51,10 @@ func (s *Sender) email(ctx context.Context, t *configs.EmailTarget, e *Entry, m 
 	}
 	return errors.Join(append(passing, lasting...)...)
 }
+
+// login reports whether an answer asks for another login (RFC 4954 §6), which an
+// operator can mend.
+func login(code int) bool { return code == 530 || code == 534 || code == 535 || code == 538 }
 
 // mailer is a client whose every connection ends with ctx or hangUp, whichever
 // comes first: the library looks at ctx only while it dials.
@@ -64,6 +68,11 @@ func (s *Sender) mailer(ctx context.Context, t *configs.EmailTarget) (_ *mail.Cl
 		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	encryption := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		if encryption.RootCAs, err = s.secrets.Authorities(t.CAFile); err != nil {
+			return nil, nil, err
+		}
+	}
 	line := &phoneLine{tls: encryption, implicit: t.TLS == "implicit"}
 	options := []mail.Option{
 		mail.WithPort(number), mail.WithTimeout(sendTimeout), mail.WithTLSConfig(encryption),

@@ -52,6 +52,10 @@ type Entry struct {
 	LastError string    `json:"last_error,omitempty"`
 	TriedAt   time.Time `json:"tried_at,omitzero"`
 
+	// ResentAt is when a person last had a dead letter sent again: it is tried for
+	// a day from then. Zero: nobody did.
+	ResentAt time.Time `json:"resent_at,omitzero"`
+
 	// Dead says that no more is tried. A dead letter is kept for people to see.
 	Dead bool `json:"dead,omitempty"`
 }
@@ -77,10 +81,29 @@ type Event struct {
 	StartedAt  time.Time                 `json:"started_at"`
 	EndedAt    time.Time                 `json:"ended_at,omitzero"`
 	Meta       map[string]string         `json:"meta,omitempty"`
+	Retries    string                    `json:"retries,omitempty"` // the rollout that was first tried
 }
 
 // Key is the entry's key below outbox/. Keys sort by rollout, then by sequence.
 func (e *Entry) Key() string { return fmt.Sprintf("%s/%08d/%s", e.Rollout, e.Seq, e.To) }
+
+// Letter names the entry among all, in one word that fits into a path.
+func (e *Entry) Letter() string { return fmt.Sprintf("%s:%d:%s", e.Rollout, e.Seq, e.To) }
+
+// Revived is a dead letter that is to be delivered after all. Its last error stays
+// to be seen until the next one.
+func (e Entry) Revived(now time.Time) Entry {
+	e.Dead, e.Failures, e.TriedAt, e.ResentAt = false, 0, time.Time{}, now
+	return e
+}
+
+// Begun is when the entry was first to be delivered, or was again.
+func (e *Entry) Begun() time.Time {
+	if e.ResentAt.After(e.At) {
+		return e.ResentAt
+	}
+	return e.At
+}
 
 // Queue names what is delivered in order: the entries of one rollout for one
 // recipient.
@@ -98,7 +121,7 @@ func Of(s rollout.State, a rollout.Announce, actor string) Event {
 		Text: a.Text, Service: s.Service, Strategy: s.Strategy, From: s.From, To: s.To, Revision: s.Revision,
 		Phase: s.Phase, Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights, WaitingFor: s.WaitingFor,
 		Actor: actor, Starter: s.Actor, Reason: s.Reason, Verdict: s.Verdict,
-		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Meta: s.Plan.Meta,
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Meta: s.Plan.Meta, Retries: s.Retries,
 	}
 	if a.Verdict != nil {
 		e.Verdict, e.Reason = a.Verdict, a.Verdict.Text

@@ -49,9 +49,9 @@ const (
 	pagerChange  = ""        // a change event: shown beside incidents, calls nobody
 )
 
-// pagerAction says what an event means. All events of a rollout share one
-// incident, so that a pause which is resumed, or a rollout that succeeds after
-// all, ends what it began.
+// pagerAction says what an event means. All events of a rollout and of its
+// retries share one incident, so that a pause which is resumed, or a rollout that
+// succeeds after all, ends what it began.
 func pagerAction(kind string) (action, severity string) {
 	switch kind {
 	case rollout.AnnounceRolledBack, rollout.AnnounceFailed, rollout.AnnounceCut:
@@ -87,7 +87,7 @@ func (s *Sender) pagerOf(e *Entry, m Message) pagerEvent {
 	action, severity := pagerAction(e.Kind)
 	event := pagerEvent{Action: action}
 	if action != pagerChange {
-		event.DedupKey = clipped("weir/"+cmp.Or(s.Place, "default")+"/"+cmp.Or(e.Rollout, e.ID), 255)
+		event.DedupKey = clipped("weir/"+cmp.Or(s.Place, "default")+"/"+cmp.Or(e.Event.Retries, e.Rollout, e.ID), 255)
 	}
 	if action == pagerResolve {
 		return event

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ const maxReply = 200
 type SenderOptions struct {
 	// Place is where this is, as messages say it. Empty: not said.
 	Place string
+
+	// PublicURL is where people reach the control address with a browser; messages
+	// then lead to the rollout's page. Empty: they do not.
+	PublicURL string
 
 	// Secrets is the folder below which the secrets lie that notifiers name by
 	// file. Empty: the one that the process runs in.
@@ -63,6 +68,10 @@ func (s *Sender) Send(ctx context.Context, n *configs.Notifier, e *Entry) error 
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	m := Compose(e, s.Place)
+	if s.PublicURL != "" && e.Kind != KindTest {
+		page := Link{Name: "View rollout", URL: strings.TrimSuffix(s.PublicURL, "/") + "/rollouts/" + url.PathEscape(e.Rollout)}
+		m.Links = append([]Link{page}, m.Links...)
+	}
 	switch {
 	case n.Slack != nil:
 		return s.slack(ctx, n.Slack, e, m)
@@ -77,7 +86,7 @@ func (s *Sender) Send(ctx context.Context, n *configs.Notifier, e *Entry) error 
 }
 
 // post sends a JSON body. Sign, if it is not empty, is the secret of a signature.
-func (s *Sender) post(ctx context.Context, url string, body any, header http.Header, sign string) error {
+func (s *Sender) post(ctx context.Context, address string, body any, header http.Header, sign string) error {
 	var encoded bytes.Buffer
 	e := json.NewEncoder(&encoded)
 	e.SetEscapeHTML(false) // nobody shows it as HTML, and conditions hold < and >
@@ -92,7 +101,7 @@ func (s *Sender) post(ctx context.Context, url string, body any, header http.Hea
 	if sign != "" {
 		header.Set(call.SignatureHeader, call.Sign([]byte(sign), raw, s.Now()))
 	}
-	a, err := s.client.Do(ctx, call.Request{Method: http.MethodPost, URL: url, Header: header, Body: raw, MaxAnswer: 4 << 10})
+	a, err := s.client.Do(ctx, call.Request{Method: http.MethodPost, URL: address, Header: header, Body: raw, MaxAnswer: 4 << 10})
 	if err != nil {
 		return err
 	}

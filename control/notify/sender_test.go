@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
@@ -121,6 +122,37 @@ func TestSender_OpensAndResolvesOneAlertOfARollout(t *testing.T) {
 	f("rolled_back", "/v2/enqueue", "trigger", alert)
 	f("succeeded", "/v2/enqueue", "resolve", alert)
 	f("started", "/v2/change/enqueue", "", "")
+
+	// A retry that succeeds is what the first one was about.
+	retried := stories()["succeeded"]
+	retried.Rollout, retried.Event.Retries = "shop-20260302-1000-fghij", retried.Rollout
+	if err := s.Send(t.Context(), n, retried); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := r.last(); !strings.Contains(body, alert) || !strings.Contains(body, `"resolve"`) {
+		t.Errorf("a retry that succeeded: %s", body)
+	}
+}
+
+func TestSender_LeadsToTheRolloutsPage(t *testing.T) {
+	r := newReceiver(t)
+	s := newSender(t, r.url)
+	const page = "https://weir.example.com/rollouts/shop-20260302-0930-abcde"
+	for _, n := range []*configs.Notifier{
+		{Slack: &configs.SlackTarget{WebhookURLFile: "slack"}},
+		{PagerDuty: &configs.PagerDutyTarget{RoutingKeyFile: "key", URL: r.url}},
+		{Webhook: &configs.WebhookTarget{URL: r.url}},
+	} {
+		for _, public := range []string{"", "https://weir.example.com/"} {
+			s.PublicURL = public
+			if err := s.Send(t.Context(), n, stories()["rolled_back"]); err != nil {
+				t.Fatal(err)
+			}
+			if _, body := r.last(); strings.Contains(body, page) != (public != "") {
+				t.Errorf("%s by %q: %s", n.Channel(), public, body)
+			}
+		}
+	}
 }
 
 func TestSender_SignsAWebhook(t *testing.T) {
@@ -272,6 +304,50 @@ func TestSender_SaysNoPasswordInClear(t *testing.T) {
 	email.TLS = "implicit"
 	if err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"]); err == nil || smtp.Heard("MAIL") {
 		t.Errorf("mail without the TLS that is asked for: %v", err)
+	}
+}
+
+// A mail server of one's own, whose certificate no authority of the system signed.
+func TestSender_LogsInAtAServerOfOnesOwnAuthority(t *testing.T) {
+	authority := httptest.NewTLSServer(nil)
+	authority.Close()
+	smtp := notifytest.NewSecureSMTP(t, authority.TLS.Certificates[0], "weir", "hush")
+	s := newSender(t, "")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw})
+	for name, text := range map[string]string{"ca.pem": string(certificate), "empty.pem": "none", "wrong": "guess"} {
+		if err := os.WriteFile(filepath.Join(s.Secrets, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(what, refusal string, change func(e *configs.EmailTarget)) {
+		t.Helper()
+		before := len(smtp.Mails("ana@example.com"))
+		email := &configs.EmailTarget{
+			SMTP: smtp.Address, From: "weir@example.com", To: []string{"ana@example.com"}, TLS: "starttls",
+			CAFile: "ca.pem", Username: "weir", PasswordFile: "password",
+		}
+		change(email)
+		err := s.Send(t.Context(), &configs.Notifier{Email: email}, stories()["failed"])
+		got := len(smtp.Mails("ana@example.com")) - before
+		if refusal == "" && (err != nil || got != 1) {
+			t.Errorf("%s: %v, %d mails", what, err, got)
+		}
+		// Whatever is wrong here an operator can mend: it is tried again.
+		if refusal != "" && (err == nil || !strings.Contains(err.Error(), refusal) || errors.Is(err, ErrRefused) || got != 0) {
+			t.Errorf("%s: %v, %d mails", what, err, got)
+		}
+		if err != nil && strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: the error shows the password: %v", what, err)
+		}
+	}
+	f("all is right", "", func(*configs.EmailTarget) {})
+	f("TLS if there is some", "", func(e *configs.EmailTarget) { e.TLS = "auto" })
+	f("the system's authorities", "certificate", func(e *configs.EmailTarget) { e.CAFile = "" })
+	f("no authority in the file", "no certificate", func(e *configs.EmailTarget) { e.CAFile = "empty.pem" })
+	f("a wrong password", "535", func(e *configs.EmailTarget) { e.PasswordFile = "wrong" })
+	f("no login", "530", func(e *configs.EmailTarget) { e.Username = "" })
+	if problems := s.Check(&configs.Notifier{Email: &configs.EmailTarget{CAFile: "empty.pem"}}); len(problems) != 1 {
+		t.Errorf("applying it says %q", problems)
 	}
 }
 

@@ -49,7 +49,7 @@ func Begin(s State, svc configs.Service, cur Service, at time.Time) (Pair, []Eff
 		return Pair{}, nil, err
 	}
 	began := p.Rollout.History
-	p.Rollout.StartedAt, p.Rollout.Announced, p.Rollout.Replaces = s.StartedAt, s.Announced, s.Replaces
+	p.Rollout.StartedAt, p.Rollout.Announced, p.Rollout.Replaces, p.Rollout.Retries = s.StartedAt, s.Announced, s.Replaces, s.Retries
 	p.Rollout.History = append(append([]Transition{}, s.History...), began...)
 	return p, nil, nil
 }

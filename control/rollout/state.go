@@ -4,6 +4,7 @@
 package rollout
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -63,6 +64,10 @@ type State struct {
 	From     string          `json:"from"` // the stable version when the rollout began
 	To       string          `json:"to"`   // the candidate; the first of Candidates
 	Plan     configs.Rollout `json:"plan"`
+
+	// Retries is the first of the rollouts that this one tries again, one after
+	// the other. Empty: it is no retry.
+	Retries string `json:"retries,omitempty"`
 
 	// Candidates are the versions under trial in name order: one for a plan,
 	// one or more for weights by hand.
@@ -256,3 +261,6 @@ type Cut struct {
 	Reason     string           `json:"reason"`
 	Verdict    analysis.Verdict `json:"verdict,omitzero"`
 }
+
+// First is the rollout itself or, of a retry, the first of those that it tries again.
+func (s State) First() string { return cmp.Or(s.Retries, s.ID) }

@@ -185,6 +185,8 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.deleteFreeze(cmd)
 	case control.ApplyFlag, control.DeleteFlag, control.KillFlag, control.RestoreFlag:
 		return c.flags(cmd)
+	case control.Resend:
+		return c.resend(cmd)
 	case control.ApplyNotifier:
 		return c.applyNotifier(cmd)
 	case control.DeleteNotifier:

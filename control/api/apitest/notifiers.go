@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/notify"
 )
 
 func (c *Controller) applyNotifier(cmd control.ApplyNotifier) (control.Reply, error) {
@@ -64,4 +66,27 @@ func (c *Controller) TestNotifier(_ context.Context, name, _ string) (control.Re
 		return control.Reply{}, refuse(control.Undelivered, "mend it, and try again", "cannot deliver to notifier %q", name)
 	}
 	return control.Reply{Name: name, Text: "a test message was sent to notifier " + name}, nil
+}
+
+// Bury puts a dead letter into the View.
+func (c *Controller) Bury(e notify.Entry) {
+	c.Change(func(v *control.View, _ int64) {
+		v.Outbox, v.DeadLetters = append(slices.Clone(v.Outbox), e), append(slices.Clone(v.DeadLetters), e)
+		v.OutboxSize, v.OutboxDead = v.OutboxSize+1, v.OutboxDead+1
+	})
+}
+
+func (c *Controller) resend(cmd control.Resend) (control.Reply, error) {
+	meant := func(e notify.Entry) bool {
+		_, name, _ := strings.Cut(e.To, ":")
+		return (cmd.Letter == "" || cmd.Letter == e.Letter()) && (cmd.Recipient == "" || cmd.Recipient == name)
+	}
+	if !slices.ContainsFunc(c.view.DeadLetters, meant) {
+		return control.Reply{}, refuse(control.NotFound, "", "there is no dead letter %q", cmd.Letter+cmd.Recipient)
+	}
+	revision := c.change(func(v *control.View, _ int64) {
+		v.DeadLetters = slices.DeleteFunc(slices.Clone(v.DeadLetters), meant)
+		v.OutboxDead = len(v.DeadLetters)
+	})
+	return control.Reply{Revision: revision, Text: "sent again"}, nil
 }

@@ -4,6 +4,8 @@ package notifytest
 
 import (
 	"bufio"
+	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"slices"
@@ -16,6 +18,9 @@ import (
 type SMTP struct {
 	Address string
 	hang    <-chan struct{} // nil: it answers; else it says nothing until this is closed
+
+	secure      *tls.Config // nil: it knows no STARTTLS
+	credentials string      // what AUTH PLAIN must say, in base64; empty: nobody logs in
 
 	mu struct {
 		sync.Mutex
@@ -30,11 +35,25 @@ type SMTP struct {
 // that come before it is closed hear nothing, and are closed with it.
 func NewSMTP(t *testing.T, hang <-chan struct{}) *SMTP {
 	t.Helper()
+	return start(t, &SMTP{hang: hang})
+}
+
+// NewSecureSMTP starts a server that takes mail after STARTTLS and a login alone.
+func NewSecureSMTP(t *testing.T, certificate tls.Certificate, user, password string) *SMTP {
+	t.Helper()
+	return start(t, &SMTP{
+		secure:      &tls.Config{Certificates: []tls.Certificate{certificate}},
+		credentials: base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password)),
+	})
+}
+
+func start(t *testing.T, s *SMTP) *SMTP {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &SMTP{Address: l.Addr().String(), hang: hang}
+	s.Address = l.Addr().String()
 	s.mu.mails, s.mu.refuse = map[string][]string{}, map[string]string{}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -79,7 +98,7 @@ func (s *SMTP) Heard(command string) bool {
 }
 
 func (s *SMTP) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // of the TLS on it, once there is some
 	if s.hang != nil {
 		select {
 		case <-s.hang:
@@ -98,7 +117,7 @@ func (s *SMTP) serve(conn net.Conn) {
 		return
 	}
 	say("220 smtp.test ESMTP")
-	to := ""
+	to, encrypted, known := "", false, s.credentials == ""
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -111,8 +130,28 @@ func (s *SMTP) serve(conn net.Conn) {
 		switch verb, _, _ := strings.Cut(line, " "); verb {
 		case "EHLO":
 			say("250-smtp.test")
-			say("250-AUTH PLAIN LOGIN")
+			if s.secure != nil && !encrypted {
+				say("250-STARTTLS")
+			} else {
+				say("250-AUTH PLAIN LOGIN")
+			}
 			say("250 8BITMIME")
+		case "STARTTLS":
+			say("220 go ahead")
+			conn = tls.Server(conn, s.secure)
+			r, encrypted = bufio.NewReader(conn), true
+		case "AUTH":
+			if known = line == "AUTH PLAIN "+s.credentials; known {
+				say("235 welcome")
+			} else {
+				say("535 wrong password")
+			}
+		case "MAIL":
+			if known {
+				say("250 ok")
+			} else {
+				say("530 log in first")
+			}
 		case "RCPT":
 			_, to, _ = strings.Cut(line, "<")
 			to, _, _ = strings.Cut(to, ">")
