@@ -24,12 +24,12 @@ const patience = 3 * time.Minute
 // world is a folder in which the commands of one page are run, with addresses of
 // its own in place of those that the page names.
 type world struct {
-	t       *testing.T
-	lab     *lab.Lab
-	folder  string
-	ports   map[string]string // of the page -> of this run
-	blocks  int
-	started []*exec.Cmd
+	t      *testing.T
+	lab    *lab.Lab
+	folder string
+	ports  map[string]string // of the page -> of this run
+	blocks int
+	keeper *exec.Cmd // leads the group of all processes of the page
 }
 
 // newWorld copies the module for README.md, which begins with a clone, and the
@@ -37,7 +37,7 @@ type world struct {
 func newWorld(t *testing.T, l *lab.Lab, p page) *world {
 	t.Helper()
 	w := &world{t: t, lab: l, folder: t.TempDir(), ports: map[string]string{}}
-	t.Cleanup(w.end)
+	w.keep()
 	if p.name == "README.md" {
 		w.copy(".", "go.mod", "go.sum", "Makefile", "LICENSE", "README.md", "cmd", "proxy", "control", "analysis", "configs", "bench")
 	} else {
@@ -160,9 +160,7 @@ func (w *world) run(script string, want int) string {
 		"PATH="+filepath.Join(w.lab.Dir, "bin")+":"+os.Getenv("PATH"),
 		"WEIR_CONTROL=http://"+w.address("127.0.0.1:9797"), "TZ=UTC", "NO_COLOR=1", "GOFLAGS=-buildvcs=false",
 		"CURL_HOME="+w.lab.Dir) // no progress of transfers, as in a terminal
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	w.started = append(w.started, cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: w.keeper.Process.Pid}
 	err = cmd.Run()
 	text, _ := os.ReadFile(name)
 	code := 0
@@ -186,11 +184,21 @@ func (w *world) log() string {
 	return string(data[max(0, len(data)-4000):])
 }
 
-// end kills the groups of processes that were started.
-func (w *world) end() {
-	for _, cmd := range w.started {
-		if cmd.Process != nil {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it is gone if this fails
-		}
+// keep makes the group of processes that all commands of the page belong to. It
+// is killed when the page ends, or this process does, however that comes about.
+func (w *world) keep() {
+	w.t.Helper()
+	w.keeper = exec.Command("sh", "-c", "cat >/dev/null; kill -9 0")
+	w.keeper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := w.keeper.StdinPipe()
+	if err == nil {
+		err = w.keeper.Start()
 	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = w.keeper.Wait() // it ends by its own signal
+	})
 }
