@@ -236,7 +236,7 @@ func sample(line string) (s Sample, err error) {
 
 func (s *Sample) label(text string) (rest string, err error) {
 	name, rest, ok := strings.Cut(text, `="`)
-	if !ok || name == "" || !model.LabelName(name).IsValidLegacy() {
+	if !ok || name == "" || !model.LegacyValidation.IsValidLabelName(name) {
 		return "", fmt.Errorf("bad label %q", name)
 	}
 	if _, twice := s.Labels[name]; twice {
