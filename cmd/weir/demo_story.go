@@ -48,7 +48,7 @@ func (s *story) tell(ctx context.Context) error {
 	defer running.Wait()
 	defer stopTraffic()
 
-	s.screen.title(fmt.Sprintf("weir demo: %s requests/s of %s users; --seed %d; control API %s",
+	s.screen.title(fmt.Sprintf("weir demo: %s requests/s of %s users; --seed %d; dashboard and control API at %s",
 		thousands(int64(s.options.rps)), thousands(int64(s.options.users)), s.options.seed, "http://"+s.node.control.Addr().String()))
 	if !s.pause(ctx, 2*time.Second) { // blue alone, so that there is a past to compare with
 		return ctx.Err()

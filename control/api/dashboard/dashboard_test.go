@@ -161,6 +161,7 @@ func withCanary(t *testing.T, edits ...func(*api.Options)) *bench {
 		}}
 		v.Notifiers = []control.NotifierView{{Document: configs.Notifier{Name: "deployments"}, Waiting: 1, Dead: 1, LastError: "no such host"}}
 		v.Outbox = []notify.Entry{{ID: "shop-7/3", Rollout: "shop-7", To: notify.ToNotifier("deployments"), At: v.At, Dead: true, Failures: 9, Event: notify.Event{Text: "green has 25%"}}}
+		v.DeadLetters = v.Outbox
 		v.OutboxSize, v.OutboxDead = 1, 1
 		v.Freezes = []control.FreezeView{{Document: configs.Freeze{Name: "friday"}, Active: true}}
 		v.Audit = []control.AuditView{{ID: "a1", At: v.At, Actor: "ana", Role: "operator", Action: "start", Object: "rollouts/shop-7", Text: "started", Changes: []string{"weights: blue 100% → blue 95%"}}}
@@ -223,7 +224,7 @@ func TestPages_ShowWhatIsThere(t *testing.T) {
 	page, _ = b.get(200, "/audit")
 	b.holds(page, "ana", "operator", "weights: blue 100% → blue 95%")
 	page, _ = b.get(200, "/notifiers")
-	b.holds(page, "deployments", "no such host", "given up", "9 failed")
+	b.holds(page, "deployments", "no such host", "Given up", `data-post="/v1/outbox/shop-7:0:notifier:deployments/resend"`, `data-post="/v1/outbox/resend"`, "Nothing is waiting")
 	page, _ = b.get(404, "/services/none")
 	b.holds(page, "There is no service &#34;none&#34;")
 	b.get(404, "/rollouts/none")

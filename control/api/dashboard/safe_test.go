@@ -87,6 +87,7 @@ func TestPages_NamesAndReasonsAreText(t *testing.T) {
 		v.Audit = []control.AuditView{{ID: evil, Actor: evil, Role: evil, Action: evil, Object: evil, Text: evil, Changes: []string{evil}}}
 		v.Notifiers[0].Document.Name, v.Notifiers[0].LastError = evil, evil
 		v.Outbox = []notify.Entry{{ID: evil, Rollout: evil, To: evil, Dead: true, LastError: evil, Event: notify.Event{Text: evil}}}
+		v.DeadLetters = v.Outbox
 		v.Freezes[0].Document.Name = evil
 	})
 	tag := regexp.MustCompile(`(?i)<script>|<img|<script [^>]*[^"]>alert`)
