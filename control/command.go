@@ -70,6 +70,15 @@ type DeleteNotifier struct {
 	Actor   string
 }
 
+// Note adds an entry to the audit trail about what was done to a node itself.
+type Note struct {
+	Action string
+	Object string // nodes/<name>
+	Text   string
+	Actor  string
+}
+
+func (Note) command()           {}
 func (ApplyNotifier) command()  {}
 func (DeleteNotifier) command() {}
 func (ApplyService) command()   {}

@@ -214,6 +214,10 @@ func (c *Controller) View() *View {
 // is how many events may wait; beyond that they are dropped and counted.
 func (c *Controller) Subscribe(buffer int) (<-chan Event, func()) { return c.hub.subscribe(buffer) }
 
+// RecentEvents returns the last events of this process, at most 256, the oldest
+// first.
+func (c *Controller) RecentEvents() []Event { return c.hub.recent() }
+
 // Loaded reports whether a first state, from etcd or from disk, is served, with
 // the keys that sticky services need.
 func (c *Controller) Loaded() bool { return c.view.Load().Store.Source != "" }

@@ -152,6 +152,10 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planWeights(cmd, random, now)
 	case StartRollout:
 		return c.planStart(cmd, random, now)
+	case Note:
+		return plan{write: true, reply: Reply{Text: cmd.Text}, txn: store.Txn{Then: []store.Op{
+			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: cmd.Action, Object: cmd.Object, Text: cmd.Text}),
+		}}}, nil
 	case Act:
 		return c.planAct(cmd, random, now)
 	case Resend:

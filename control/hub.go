@@ -1,6 +1,9 @@
 package control
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // hub hands events to subscribers. A subscriber that does not keep up loses
 // events and is told how many; it never holds up the Controller.
@@ -9,8 +12,12 @@ type hub struct {
 		sync.Mutex
 		seq  uint64
 		subs map[*subscriber]struct{}
+		kept []Event // the last recentEvents, that of number n at n-1
 	}
 }
+
+// recentEvents is how many events are kept for who asks afterwards.
+const recentEvents = 256
 
 type subscriber struct {
 	events chan Event
@@ -41,6 +48,11 @@ func (h *hub) publish(e Event) {
 	defer h.mu.Unlock()
 	h.mu.seq++
 	e.Seq = h.mu.seq
+	if len(h.mu.kept) < recentEvents {
+		h.mu.kept = append(h.mu.kept, e)
+	} else {
+		h.mu.kept[(e.Seq-1)%recentEvents] = e
+	}
 	for s := range h.mu.subs {
 		e.Lost = s.lost
 		select {
@@ -50,4 +62,15 @@ func (h *hub) publish(e Event) {
 			s.lost++
 		}
 	}
+}
+
+// recent returns the last events, the oldest first.
+func (h *hub) recent() []Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.mu.kept) < recentEvents {
+		return slices.Clone(h.mu.kept)
+	}
+	oldest := h.mu.seq % recentEvents
+	return append(slices.Clone(h.mu.kept[oldest:]), h.mu.kept[:oldest]...)
 }

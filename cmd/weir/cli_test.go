@@ -15,14 +15,17 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/api/apitest"
+	"github.com/weirproxy/weir/control/diagnose"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/proxy/route"
 )
 
 func TestMain(m *testing.M) {
@@ -46,8 +49,13 @@ func TestCLI(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			open := httptest.NewServer(api.New(api.Options{Control: fake, Version: "v0.1.0"}))
-			guarded := httptest.NewServer(api.New(api.Options{Control: fake, Version: "v0.1.0", Tokens: loaded}))
+			options := api.Options{Control: fake, Version: "v0.1.0", Level: diagnose.NewLevel(zapcore.InfoLevel), Node: &diagnose.Node{
+				Name: "n1", Version: "v0.1.0", Config: map[string]string{"name": "n1"}, Control: fake, Log: &diagnose.Ring{},
+				Table: func() *route.Table { return nil }, Metrics: func(io.Writer) {},
+			}}
+			open := httptest.NewServer(api.New(options))
+			options.Tokens = loaded
+			guarded := httptest.NewServer(api.New(options))
 			env.Defer(open.Close)
 			env.Defer(guarded.Close)
 			env.Values["fake"] = fake

@@ -27,6 +27,7 @@ func (c *cli) complete(root *cobra.Command) {
 		"notify test": first(c.offer(notifierNames)), "rollout history": first(services),
 		"rollout status": first(rollouts), "rollout watch": first(rollouts), "rollout why": first(rollouts),
 		"apply": nothing, "freeze": nothing, "version": nothing, "demo": nothing, "serve": nothing,
+		"log keys": nothing, "log level": first(fixed("debug", "info", "warn", "error")), "debug": nothing,
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
 	}
 	for _, v := range verbCommands() {
@@ -49,9 +50,11 @@ func (c *cli) complete(root *cobra.Command) {
 // offerFlags gives the flags of a command, and of all below it, what they offer.
 func offerFlags(cmd *cobra.Command, flags map[string]cobra.CompletionFunc) {
 	for name, offers := range flags {
-		if f := cmd.Flag(name); f != nil && f.Value.Type() != "bool" {
-			_ = cmd.RegisterFlagCompletionFunc(name, offers) // an inherited one has it already
+		f := cmd.Flag(name)
+		if f == nil || f.Value.Type() == "bool" || name == "output" && f.DefValue == "" { // a file there
+			continue
 		}
+		_ = cmd.RegisterFlagCompletionFunc(name, offers) // an inherited one has it already
 	}
 	for _, name := range []string{"file", "config"} {
 		if cmd.Flag(name) != nil {

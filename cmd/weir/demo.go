@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/weirproxy/weir/configs"
@@ -98,8 +97,7 @@ func (c *cli) demo(ctx context.Context, o demoOptions) (err error) {
 		return usagef("--control %q is no address that the demo can listen on; write 127.0.0.1:9797", c.control)
 	}
 	config := demoNode(o.listen, control.Host, folder)
-	log := zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()), zapcore.Lock(os.Stderr), zapcore.ErrorLevel))
-	n, err := newNode(ctx, config, log)
+	n, err := newHeir(ctx, config, logsTo(os.Stderr, zapcore.ErrorLevel, "console"), nil)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errStopped

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -30,8 +31,10 @@ import (
 
 // node is one running weir. Make it with newNode, run it once with run.
 type node struct {
-	config *configs.Node
-	log    *zap.Logger
+	config  *configs.Node
+	log     *zap.Logger
+	logs    logs // log with what is known of it
+	started time.Time
 
 	tables     atomic.Pointer[route.Table]
 	endpoints  *upstream.Registry
@@ -71,14 +74,14 @@ type node struct {
 // Nothing runs yet. Close it if run is not called. The error is that of ctx if it
 // ended meanwhile.
 func newNode(ctx context.Context, config *configs.Node, log *zap.Logger) (*node, error) {
-	return newHeir(ctx, config, log, nil)
+	return newHeir(ctx, config, logs{Logger: log}, nil)
 }
 
 // newHeir is newNode with what the process was started with, and for one that
 // its own binary can take over from. The process that it takes over from itself
 // lets go of the state when all else is open. in may be nil.
-func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inherited) (_ *node, err error) {
-	n := &node{config: config, log: log, recorders: stats.NewRegistry(), lasting: in != nil}
+func newHeir(ctx context.Context, config *configs.Node, log logs, in *inherited) (_ *node, err error) {
+	n := &node{config: config, log: log.Logger, logs: log, started: time.Now(), recorders: stats.NewRegistry(), lasting: in != nil}
 	if in == nil {
 		in = &inherited{}
 	}
@@ -113,7 +116,7 @@ func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inh
 		return nil, err
 	}
 	n.endpoints = upstream.NewRegistry(upstream.Options{})
-	if n.observers, err = newObservers(config, log); err != nil {
+	if n.observers, err = newObservers(config, n.log); err != nil {
 		return nil, err
 	}
 	options := proxyOptions(config)
@@ -121,8 +124,8 @@ func newHeir(ctx context.Context, config *configs.Node, log *zap.Logger, in *inh
 	if options.Pages, err = compile.Pages(config.Errors); err != nil {
 		return nil, fmt.Errorf("cannot use the error pages: %w", err)
 	}
-	n.handler = proxy.NewHandler(&n.tables, options, log)
-	n.server = proxy.NewServer(n.handler, options, log)
+	n.handler = proxy.NewHandler(&n.tables, options, n.log)
+	n.server = proxy.NewServer(n.handler, options, n.log)
 	n.sender = notify.NewSender(notify.SenderOptions{
 		Place: placeOf(config), Node: config.Name, Secrets: config.Secrets, PublicURL: config.Control.PublicURL,
 	})
@@ -265,12 +268,6 @@ func (n *node) close() {
 	}
 	if n.endpoints != nil {
 		n.endpoints.Close()
-	}
-}
-
-func (n *node) apiOptions() api.Options {
-	return api.Options{
-		Control: n.controller, Metrics: n.writeMetrics, Ready: n.ready, Tokens: n.tokens, Version: version(), Log: n.log,
 	}
 }
 

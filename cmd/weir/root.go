@@ -128,6 +128,8 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newTokenCommand(),
 		c.newAuditCommand(),
 		c.newStateCommand(),
+		c.newLogCommand(),
+		c.newDebugCommand(),
 		c.newHealthzCommand(),
 		c.newManCommand(),
 		c.newVersionCommand(),

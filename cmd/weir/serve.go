@@ -3,12 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"golang.org/x/term"
 
 	"github.com/weirproxy/weir/configs"
 )
@@ -45,7 +41,7 @@ their address. SIGHUP opens log.access_file anew.`,
 			if err != nil {
 				return err
 			}
-			log, err := newLog(config.Log)
+			log, err := newLogs(config.Log)
 			if err != nil {
 				return err
 			}
@@ -62,30 +58,4 @@ their address. SIGHUP opens log.access_file anew.`,
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "the node file")
 	return cmd
-}
-
-// newLog returns the process's log, on standard error.
-func newLog(l configs.Log) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(l.Level)
-	if err != nil {
-		return nil, usagef("log.level: %v", err)
-	}
-	format := l.Format
-	if format == "" {
-		format = "json"
-		if term.IsTerminal(int(os.Stderr.Fd())) {
-			format = "console"
-		}
-	}
-	fields := zap.NewProductionEncoderConfig()
-	fields.EncodeTime = zapcore.ISO8601TimeEncoder
-	fields.EncodeDuration = zapcore.StringDurationEncoder
-	fields.TimeKey = "time"
-	encoder := zapcore.NewJSONEncoder(fields)
-	if format == "console" {
-		fields.EncodeLevel = zapcore.CapitalColorLevelEncoder
-		fields.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-		encoder = zapcore.NewConsoleEncoder(fields)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), level)), nil
 }

@@ -24,7 +24,9 @@ func leavesNothing(t *testing.T) {
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, before,
 			// It ends within ten seconds of its server's end.
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+			// Likewise after its last connection.
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"))
 	})
 }
 

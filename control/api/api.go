@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/diagnose"
 	"github.com/weirproxy/weir/control/store"
 )
 
@@ -54,6 +55,9 @@ type Options struct {
 	Tokens  *Tokens         // nil: none are asked for; the address must then be loopback
 	Version string          // of weir
 	Log     *zap.Logger     // nil: no log
+
+	Level *diagnose.Level // of the log; nil: it cannot be read or changed
+	Node  *diagnose.Node  // what bundles tell of; nil: none are made
 }
 
 // API answers the control API's requests.
@@ -66,12 +70,13 @@ type API struct {
 	attempts *attempts
 	sessions *sessions
 	scrapes  *scrapes
+	costly   *costly
 	pages    Pages
 }
 
 // New returns the handler of the control address. It starts nothing.
 func New(o Options) *API {
-	a := &API{Options: o, mux: http.NewServeMux(), attempts: newAttempts(), sessions: newSessions(), scrapes: newScrapes(o.Metrics)}
+	a := &API{Options: o, mux: http.NewServeMux(), attempts: newAttempts(), sessions: newSessions(), scrapes: newScrapes(o.Metrics), costly: newCostly()}
 	if a.Log == nil {
 		a.Log = zap.NewNop()
 	}
@@ -90,6 +95,8 @@ func New(o Options) *API {
 	a.registerOutbox()
 	a.registerEvents()
 	a.registerProcess()
+	a.registerLog()
+	a.registerDebug()
 
 	a.openapi = a.document()
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -157,9 +164,13 @@ func schemaName(t reflect.Type, hint string) string {
 // document renders the OpenAPI description once.
 func (a *API) document() []byte {
 	spec := a.huma.OpenAPI()
-	// The mux needs another spelling of the root than a reader does.
-	spec.Paths["/"] = spec.Paths["/{$}"]
-	delete(spec.Paths, "/{$}")
+	// The mux needs another spelling of what ends in a slash than a reader does.
+	for path, item := range spec.Paths {
+		if plain, ok := strings.CutSuffix(path, "{$}"); ok {
+			spec.Paths[plain] = item
+			delete(spec.Paths, path)
+		}
+	}
 	// huma adds its own form of an error, which no answer here has.
 	delete(spec.Components.Schemas.Map(), "ErrorModel")
 	delete(spec.Components.Schemas.Map(), "ErrorDetail")

@@ -11,9 +11,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.uber.org/zap/zapcore"
+
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 	"github.com/weirproxy/weir/control/api/apitest"
+	"github.com/weirproxy/weir/control/diagnose"
+	"github.com/weirproxy/weir/proxy/route"
 )
 
 const shop = `{
@@ -43,7 +47,10 @@ type bench struct {
 func newBench(t *testing.T, edits ...func(*api.Options)) *bench {
 	t.Helper()
 	c := apitest.New()
-	o := api.Options{Control: c, Version: "v0.1.0"}
+	o := api.Options{Control: c, Version: "v0.1.0", Level: diagnose.NewLevel(zapcore.InfoLevel), Node: &diagnose.Node{
+		Name: "n1", Version: "v0.1.0", Config: map[string]string{"name": "n1"}, Control: c, Log: &diagnose.Ring{},
+		Table: func() *route.Table { return nil }, Metrics: func(w io.Writer) { _, _ = io.WriteString(w, "up 1\n") },
+	}}
 	for _, edit := range edits {
 		edit(&o)
 	}

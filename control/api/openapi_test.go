@@ -75,6 +75,15 @@ DELETE /v1/freezes/{name}
 GET /v1/freezes
 GET /v1/freezes/{name}
 PUT /v1/freezes/{name}
+GET /v1/log
+PUT /v1/log
+POST /v1/debug
+GET /debug/pprof/
+GET /debug/pprof/allocs
+GET /debug/pprof/goroutine
+GET /debug/pprof/heap
+GET /debug/pprof/profile
+GET /debug/pprof/trace
 GET /v1/nodes
 GET /v1/notifiers
 GET /v1/outbox

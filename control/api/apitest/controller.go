@@ -32,6 +32,9 @@ type Controller struct {
 	// Recordings are what Recording returns, by rollout.
 	Recordings map[string]*control.Recording
 
+	// Events are what RecentEvents returns.
+	Events []control.Event
+
 	// State is what ExportState returns.
 	State store.Dump
 
@@ -146,6 +149,16 @@ func (c *Controller) Subscribe(buffer int) (<-chan control.Event, func()) {
 	}
 }
 
+// RecentEvents returns what a test put there.
+func (c *Controller) RecentEvents() []control.Event { return c.Events }
+
+func (c *Controller) note(cmd control.Note) (control.Reply, error) {
+	revision := c.change(func(v *control.View, _ int64) {
+		v.Audit = append([]control.AuditView{{At: epoch, Actor: cmd.Actor, Action: cmd.Action, Object: cmd.Object, Text: cmd.Text}}, v.Audit...)
+	})
+	return control.Reply{Revision: revision, Text: cmd.Text}, nil
+}
+
 // Subscribers is how many subscriptions are open.
 func (c *Controller) Subscribers() int {
 	c.mu.Lock()
@@ -201,6 +214,8 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.startRollout(cmd)
 	case control.Act:
 		return c.act(cmd)
+	case control.Note:
+		return c.note(cmd)
 	}
 	panic(fmt.Sprintf("BUG: unknown command %T", cmd))
 }
