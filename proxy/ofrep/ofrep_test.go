@@ -206,3 +206,12 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkHandler_EvaluateOne(b *testing.B) {
+	h := NewHandler(Options{Tables: table(b)})
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest("POST", "/ofrep/v1/evaluate/flags/bool", strings.NewReader(`{"context":{"targetingKey":"user-1","plan":"pro"}}`))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
