@@ -63,6 +63,7 @@ func (c *Controller) WriteMetrics(w io.Writer) {
 	services := c.servicesInOrder()
 	c.writeRequests(&p, v, services)
 	c.writeSplits(&p, v)
+	c.writeFlags(&p, v)
 	c.writeRollouts(&p, v)
 	c.writeEndpoints(&p, services)
 	c.writeTold(&p, v, now)
@@ -83,22 +84,30 @@ func (c *Controller) servicesInOrder() []*route.Service {
 // this processor have their turn: about a third of a millisecond.
 const servicesAtOnce = 32
 
+// answers are the families of what clients were answered.
+type answers struct {
+	requests, errors, duration *exposition.Family
+
+	totals stats.Totals // scratch
+	within []uint64     // scratch
+}
+
 // traffic are the families that are written of each version.
 type traffic struct {
-	requests, errors, duration, inFlight, lanes *exposition.Family
+	answers
+	inFlight, lanes *exposition.Family
 
 	replays replays
-	totals  stats.Totals // scratch
-	within  []uint64     // scratch
 }
 
 // writeRequests reads the counts of one version after the other: together they
 // would be tens of megabytes. A version that was never used is left out.
 func (c *Controller) writeRequests(p *exposition.Page, v *View, services []*route.Service) {
-	t := &traffic{
+	t := &traffic{answers: answers{
 		requests: p.Counter("weir_requests_total", "Requests ended, by the status that the client got; 0: none of this attempt."),
 		errors:   p.Counter("weir_request_errors_total", "Requests that count as errors of their version, by reason."),
 		duration: p.Histogram("weir_request_duration_seconds", "Time from the last request byte sent upstream to the final head."),
+	},
 		inFlight: p.Gauge("weir_requests_in_flight", "Requests begun and not ended."),
 		lanes:    p.Counter("weir_lane_requests_total", "Requests begun, by why they went to their version."),
 		replays:  newReplays(p),
@@ -122,6 +131,17 @@ func (c *Controller) writeRequests(p *exposition.Page, v *View, services []*rout
 }
 
 func (t *traffic) write(base exposition.Labels, b *bounds) {
+	t.answers.write(base, b)
+	for lane, n := range t.totals.Lanes {
+		if n > 0 {
+			t.lanes.AddTo(base, float64(n), "lane", stats.Lane(lane).String())
+		}
+	}
+	t.inFlight.AddTo(base, float64(t.totals.InFlight))
+	t.replays.write(base, &t.totals)
+}
+
+func (t *answers) write(base exposition.Labels, b *bounds) {
 	for code, n := range t.totals.Codes {
 		if n > 0 {
 			t.requests.AddTo(base, float64(n), "code", strconv.Itoa(code))
@@ -132,17 +152,10 @@ func (t *traffic) write(base exposition.Labels, b *bounds) {
 			t.errors.AddTo(base, float64(n), "reason", stats.Reason(reason).String())
 		}
 	}
-	for lane, n := range t.totals.Lanes {
-		if n > 0 {
-			t.lanes.AddTo(base, float64(n), "lane", stats.Lane(lane).String())
-		}
-	}
-	t.inFlight.AddTo(base, float64(t.totals.InFlight))
-	t.replays.write(base, &t.totals)
 	t.writeDuration(base, b)
 }
 
-func (t *traffic) writeDuration(base exposition.Labels, b *bounds) {
+func (t *answers) writeDuration(base exposition.Labels, b *bounds) {
 	t.within = t.within[:0]
 	var within uint64
 	next := 0

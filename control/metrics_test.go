@@ -29,6 +29,12 @@ func wantedFamilies() map[string]string {
 		"weir_split_weight_ratio":            "gauge service version",
 		"weir_version_role":                  "gauge role service version",
 		"weir_service_refused":               "gauge service",
+		"weir_flag_requests_total":           "counter code flag variant",
+		"weir_flag_request_errors_total":     "counter flag reason variant",
+		"weir_flag_request_duration_seconds": "histogram flag variant",
+		"weir_flag_share_ratio":              "gauge flag variant",
+		"weir_flag_killed":                   "gauge flag",
+		"weir_flag_refused":                  "gauge flag",
 		"weir_endpoint_up":                   "gauge endpoint service version",
 		"weir_endpoint_ejections_total":      "counter service version",
 		"weir_circuit_open_total":            "counter",
@@ -111,6 +117,10 @@ func TestMetrics_AreThosePromised(t *testing.T) {
 	token := v.Recorder.Begin(0, stats.Split, int64(time.Since(l.base)), -1)
 	v.Recorder.End(&token, int64(time.Since(l.base)), stats.Outcome{Status: 502, Reason: stats.Connect})
 	l.rollbacks.add(versionID{"shop", "fast"})
+	l.do(ApplyFlag{Document: checkout(), Actor: "ana"})
+	variant := l.tables.Load().Flag("checkout").Variants[0]
+	token = variant.Recorder.Begin(0, stats.Split, int64(time.Since(l.base)), -1)
+	variant.Recorder.End(&token, int64(time.Since(l.base)), stats.Outcome{Status: 502, Reason: stats.Connect})
 	l.ejections.add(versionID{"shop", "green"})
 	l.hookCalls.add(versionID{"ci", "go"})
 	l.until("memory, errors and latency are judged", func() bool {
@@ -121,7 +131,7 @@ func TestMetrics_AreThosePromised(t *testing.T) {
 	l.until("what cannot be used is shown", func() bool {
 		l.post(func() {
 			l.mirror.bad["services/odd"] = "not JSON"
-			l.Controller.refused = map[string]string{"idle": "no such file"}
+			l.Controller.refused = map[string]string{"idle": "no such file", "flag:checkout": "no such file"}
 			l.show(time.Now())
 		})
 		families = readMetrics(t, l.Controller)
