@@ -75,6 +75,8 @@ func (t *Trace) setDefaults() {
 // is changed, so that a shallow copy of a shared document can be given. Health
 // and Guard stay nil, Ejection, Circuit and Resolve do not; Weights stay empty, which means all on Stable.
 func (s *Service) SetDefaults() {
+	s.Application = cmp.Or(s.Application, s.Name)
+	s.Environment = cmp.Or(s.Environment, "production")
 	s.Timeout = orDuration(s.Timeout, 15*time.Second)
 	s.IdleTimeout = orDuration(s.IdleTimeout, 5*time.Minute)
 	s.ConnectTimeout = orDuration(s.ConnectTimeout, 5*time.Second)

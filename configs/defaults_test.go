@@ -14,7 +14,7 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 	s := decodeService(t, strings.Replace(shop, "{path: /}", "{host: a.example.com}", 1)+"sticky: {by: cookie}\nhealth: {path: /healthz}\nguard: {}\nfallback: {}\n")
 	s.SetDefaults()
 	want := Service{
-		Name: "shop", Stable: "blue", Versions: s.Versions, Host: "client", Protocol: "http1",
+		Name: "shop", Application: "shop", Environment: "production", Stable: "blue", Versions: s.Versions, Host: "client", Protocol: "http1",
 		Routes:         []Route{{Host: "a.example.com", Path: "/"}},
 		Timeout:        Duration(15 * time.Second),
 		IdleTimeout:    Duration(5 * time.Minute),

@@ -8,6 +8,14 @@ type Service struct {
 	// Name identifies the service: lower-case letters, digits and dashes, at most 63.
 	Name string `json:"name" yaml:"name"`
 
+	// Application is what the service is a part of, or runs another environment of:
+	// its releases are told together. Empty: the service's own name.
+	Application string `json:"application,omitempty" yaml:"application,omitempty"`
+
+	// Environment is where it runs: `production`, `staging` or any other name.
+	// Flags and releases go by it. Empty: production.
+	Environment string `json:"environment,omitempty" yaml:"environment,omitempty"`
+
 	// Routes lead requests here. At least one.
 	Routes []Route `json:"routes" yaml:"routes"`
 

@@ -23,6 +23,11 @@ const (
 func (s *Service) Validate() Problems {
 	r := &report{}
 	r.name("name", s.Name)
+	for name, value := range map[string]string{"application": s.Application, "environment": s.Environment} {
+		if value != "" {
+			r.name(name, value)
+		}
+	}
 	s.checkVersions(r)
 	s.checkWeights(r)
 	s.checkRoutes(r)

@@ -55,6 +55,7 @@ func (b *builder) service(name string, source Source, state State, cut names, p 
 		},
 	}
 	s.print.addresses = b.addressesOf(s.names)
+	s.service.Environment = doc.Environment
 	s.service.Flags, _ = b.flagsOf(name)
 	s.service.FlagsDraw = slices.ContainsFunc(s.service.Flags, func(f *route.Flag) bool { return f.KeyBy == route.Address && f.Draws() })
 	s.service.HostPolicy, s.service.Host = hostPolicy(doc.Host)
