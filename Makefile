@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: docs bench-swap bench-scrape e2e-grafana bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-dashboard e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc need-chromium
+.PHONY: docs bench-flags e2e-flags bench-swap bench-scrape e2e-grafana bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-dashboard e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc need-chromium
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
