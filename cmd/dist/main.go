@@ -19,10 +19,10 @@ import (
 
 func main() {
 	out := flag.String("out", "dist", "folder that is made anew")
-	targets := flag.String("targets", "linux/amd64 linux/arm64 darwin/amd64 darwin/arm64", "systems to build for")
+	targets := flag.String("targets", "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64", "systems to build for, with commas between")
 	dirty := flag.Bool("dirty", false, "take a checkout that has changes, which no other build will be equal to")
 	flag.Parse()
-	if err := run(*out, strings.Fields(*targets), *dirty); err != nil {
+	if err := run(*out, strings.Split(*targets, ","), *dirty); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
 		os.Exit(1)
 	}
