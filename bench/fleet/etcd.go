@@ -13,20 +13,22 @@ import (
 
 // etcdFails are the faults of what holds the state.
 func (s *scene) etcdFails() error {
-	faults := []fault{
+	talk := s.converse()
+	defer talk.cancel()
+	err := s.surviveAll([]fault{
 		{"leader of etcd killed", "", s.etcdLeader},
 		{"each flush of etcd's disks 300 ms longer, 10 s", "", s.slowDisks},
 		{"history compacted under a node's watch", "", s.compacted},
 		{fmt.Sprintf("majority of etcd gone for %s", s.o.majority), "", s.majority},
+	})
+	if err != nil {
+		return err
+	}
+	s.table.add(talk.check(s.dir)) // what follows takes acknowledged changes back, as it must
+	return s.surviveAll([]fault{
 		{"etcd wiped, state imported again", "", s.wiped},
 		{"older backup restored, after a cut", "rolled_back", s.restored},
-	}
-	for _, f := range faults {
-		if err := s.survive(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // etcdLeader kills the leader of etcd. It has recovered when a write goes through.

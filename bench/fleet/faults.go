@@ -30,6 +30,15 @@ type result struct {
 	from time.Time     // since when the share of the candidate counts; zero: the beginning
 }
 
+func (s *scene) surviveAll(faults []fault) error {
+	for _, f := range faults {
+		if err := s.survive(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // survive runs a rollout through a fault and to its end.
 func (s *scene) survive(f fault) error {
 	if !strings.Contains(f.name, s.o.only) {

@@ -80,7 +80,11 @@ func (t *table) add(r row) {
 		t.missed++
 		state += "  MISSED"
 	}
-	t.result.Printf(columns, r.fault, fmt.Sprint(r.lost), fmt.Sprintf("%d ms", r.recovery.Milliseconds()), bar, r.share, state)
+	recovery, share := "-", "-"
+	if r.bar > 0 {
+		recovery, share = fmt.Sprintf("%d ms", r.recovery.Milliseconds()), r.share.String()
+	}
+	t.result.Printf(columns, r.fault, fmt.Sprint(r.lost), recovery, bar, share, state)
 }
 
 func run(o options) (err error) {

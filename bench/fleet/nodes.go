@@ -10,16 +10,20 @@ import (
 
 // nodesFail are the faults of nodes and of what they hear of the state.
 func (s *scene) nodesFail() error {
-	for _, f := range []fault{
+	talk := s.converse()
+	defer talk.cancel()
+	err := s.surviveAll([]fault{
 		{"leader paused for 8 s, then resumed", "", s.stopped},
 		{"two leaders: the old one does not hear of it", "", s.deaf},
 		{"a node cut off from etcd for 8 s", "", s.cutOff},
-	} {
-		if err := s.survive(f); err != nil {
-			return err
-		}
+	})
+	if err == nil {
+		err = s.leadersFall()
 	}
-	return s.leadersFall()
+	if err == nil {
+		s.table.add(talk.check(s.dir))
+	}
+	return err
 }
 
 // away is how long a node is paused or cut off: longer than its lease.

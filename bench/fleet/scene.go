@@ -14,6 +14,7 @@ import (
 type scene struct {
 	o       options
 	name    string
+	dir     string // for what is to be looked at afterwards
 	table   *table
 	etcd    *lab.Cluster
 	wires   [][]*lab.Wire // by node, then by member of etcd
@@ -29,7 +30,7 @@ type span struct{ from, to time.Time }
 func (s span) overlaps(from, to time.Time) bool { return !to.Before(s.from) && !from.After(s.to) }
 
 func open(l *lab.Lab, o options, name string) (s *scene, err error) {
-	s = &scene{o: o, name: name, origins: map[string]*lab.Origin{}}
+	s = &scene{o: o, name: name, dir: l.Dir, origins: map[string]*lab.Origin{}}
 	if s.etcd, err = l.Cluster(name+"-etcd", 3); err != nil {
 		return nil, err
 	}
