@@ -94,7 +94,7 @@ e2e-dashboard: build need-chromium ## the dashboard in a real Chromium: a rollou
 e2e-judge: build ## three nodes and an external etcd: fault to last candidate request anywhere, 20 runs
 	$(GO) run ./bench/rollback -weir $(BIN) -nodes 3
 
-e2e-fleet: build ## three nodes and an etcd of three: leaders killed and paused, nodes cut off, majority lost; about four minutes
+e2e-fleet: build ## fleets of three nodes and an etcd of three: leaders killed in every phase, etcd slow, gone, wiped and restored; history checked; about three minutes
 	$(GO) run ./bench/fleet -weir $(BIN)
 
 bench-healthy: build ## 20 good rollouts through shared outages, swings and a storming client: none put back

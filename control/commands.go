@@ -39,7 +39,9 @@ func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (
 		before := rollout.Pair{Rollout: current, Service: state.value}
 		after, effects, err := rollout.Step(before, rollout.SetWeights{At: now, Actor: cmd.Actor, Weights: cmd.Weights}, c.stageElapsed(current.ID))
 		if err == nil {
-			cut := c.carryOut(effects) // all back to stable waits for no write
+			// All back to stable waits for no write, unless it is asked for on a
+			// condition: what is refused for that must have had no effect.
+			cut := cmd.IfMatch == 0 && c.carryOut(effects)
 			p, err := c.move(change{before: before, after: after, effects: effects, actor: cmd.Actor, at: now},
 				Reply{Name: cmd.Service, ID: current.ID, Text: describe(after.Rollout)})
 			p.cut = cut

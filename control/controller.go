@@ -92,7 +92,8 @@ type Controller struct {
 	opts   Options
 	log    *zap.Logger
 	prober *health.Prober
-	calls  *call.Client // of measurements; used in workers
+	calls  *call.Client     // of measurements; used in workers
+	clock  func() time.Time // time.Now outside tests; its steps must change no plan
 	hub    hub
 	view   atomic.Pointer[View]
 	read   atomic.Bool // somebody has read the View
@@ -186,7 +187,7 @@ func New(o Options) *Controller {
 		o.Resolve = lookUp
 	}
 	c := &Controller{
-		opts: o, log: o.Log,
+		opts: o, log: o.Log, clock: time.Now,
 		inbox: make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
 		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, kills: map[string]Kill{}, cuts: map[string]map[string]rollout.Cut{},
@@ -243,11 +244,11 @@ func (c *Controller) Run(ctx context.Context) error {
 				updates = nil
 				continue
 			}
-			c.update(u, time.Now())
+			c.update(u, c.clock())
 		case f := <-c.inbox:
 			f()
-		case now := <-ticker.C:
-			c.look(now)
+		case <-ticker.C:
+			c.look(c.clock())
 		}
 	}
 }
@@ -258,7 +259,7 @@ func (c *Controller) stop(stopWork context.CancelFunc) {
 	close(c.stopped)
 	for id, t := range c.trials {
 		if t.ended.IsZero() {
-			c.save(t, time.Now())
+			c.save(t, c.clock())
 		} else if len(c.cuts[id]) == 0 {
 			c.forget(id)
 		}
@@ -328,7 +329,7 @@ func (c *Controller) wake() {
 	for _, w := range c.waiters {
 		if c.mirror.revision >= w.revision && (!w.fleet || c.acknowledged(w.revision)) {
 			if c.unshown {
-				c.show(time.Now())
+				c.show(c.clock())
 			}
 			close(w.done)
 			continue

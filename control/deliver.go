@@ -94,7 +94,7 @@ func (c *Controller) send(queue string, e entry[notify.Entry], fence store.Compa
 		if err != nil && ctx.Err() != nil {
 			return nil // this node stops; the next leader goes on
 		}
-		after := outcome(e.value, err, time.Now())
+		after := outcome(e.value, err, c.clock())
 		committed := c.writeOutcome(ctx, e, after, err, fence, schema)
 		return func() { c.delivered(p, queue, e.value, after, err, committed) }
 	})
@@ -161,7 +161,7 @@ func (c *Controller) delivered(was *postman, queue string, before, after notify.
 	if p.to[before.To]--; p.to[before.To] <= 0 {
 		delete(p.to, before.To)
 	}
-	p.next[queue] = time.Now().Add(leastRetry)
+	p.next[queue] = c.clock().Add(leastRetry)
 	if failure == nil {
 		p.sent[before.Key()] = committed
 		if committed {
@@ -173,7 +173,7 @@ func (c *Controller) delivered(was *postman, queue string, before, after notify.
 	if asked, ok := errors.AsType[*notify.RetryAfter](failure); ok {
 		pause = min(max(pause, asked.After), mostAsked)
 	}
-	p.next[queue] = time.Now().Add(pause + rand.N(pause/4+1))
+	p.next[queue] = c.clock().Add(pause + rand.N(pause/4+1))
 	fields := []zap.Field{
 		zap.String("event", before.ID), zap.String("kind", before.Kind), zap.String("recipient", before.To),
 		zap.Int("failures", after.Failures), zap.String("reason", after.LastError),

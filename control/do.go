@@ -113,7 +113,7 @@ func (c *Controller) ask(ctx context.Context, cmd Command, id string) (plan, err
 	done := make(chan answer, 1)
 	err := c.postUntil(ctx, func() {
 		c.role = roleOf(ctx)
-		p, err := c.plan(cmd, id, time.Now())
+		p, err := c.plan(cmd, id, c.clock())
 		c.role = ""
 		done <- answer{p, err}
 	})

@@ -35,9 +35,10 @@ type lab struct {
 	node     string // empty: one
 	deliver  func(context.Context, *configs.Notifier, *notify.Entry) error
 	askHook  func(context.Context, rollout.AskHook, rollout.State) hook.Reply
-	log      *zap.Logger // nil: none
-	schema   int         // the newest form of values that it reads; 0: this release's
-	external string      // endpoint of an etcd that others share; empty: embedded
+	log      *zap.Logger      // nil: none
+	schema   int              // the newest form of values that it reads; 0: this release's
+	clock    func() time.Time // nil: the machine's
+	external string           // endpoint of an etcd that others share; empty: embedded
 	t        *testing.T
 	dir      string
 	base     time.Time
@@ -81,6 +82,9 @@ func (l *lab) start() {
 	})
 	if l.schema > 0 {
 		l.mirror.schema = l.schema
+	}
+	if l.clock != nil {
+		l.Controller.clock = l.clock
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

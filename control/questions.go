@@ -63,7 +63,7 @@ func (c *Controller) call(known *question, q rollout.AskHook, r rollout.State) {
 			known.underWay = false
 			c.asking--
 			c.countHook(q.Hook.Name, string(reply.Answer))
-			c.heard(known, q, reply, time.Now())
+			c.heard(known, q, reply, c.clock())
 		}
 	})
 }

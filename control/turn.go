@@ -78,7 +78,7 @@ func (c *Controller) committed(service, id string, res store.Result, err error) 
 		c.turns[service] = turn{revision: res.Revision}
 		return
 	}
-	t := c.turns[service].failed(time.Now())
+	t := c.turns[service].failed(c.clock())
 	t.underWay, t.revision = false, res.Revision
 	c.turns[service] = t
 	if t.failures > freeFailures {

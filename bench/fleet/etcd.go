@@ -162,6 +162,7 @@ func (s *scene) restored(id string) (out result, err error) {
 		return out, err
 	}
 	candidate := s.origins[r.To]
+	var began time.Time
 	err = s.etcd.Replace(func(dirs []string) error {
 		bad := time.Now()
 		if _, err := candidate.Fail("errors=1"); err != nil {
@@ -175,9 +176,9 @@ func (s *scene) restored(id string) (out result, err error) {
 			s.gone(n, span{bad, out.from})
 		}
 		time.Sleep(settled)
+		began = time.Now()
 		return lab.Restore(dirs)
 	})
-	began := time.Now()
 	if err == nil {
 		_, err = s.nodes[0].API.AwaitPhase(id, "rolled_back", 30*time.Second)
 	}

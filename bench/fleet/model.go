@@ -115,9 +115,17 @@ func (w weights) weigh(in asked, out answered) (bool, weights) {
 	}
 	switch out.status {
 	case done:
+		if w.ended(in.green == 0 && in.match == 0, out) {
+			return true, w
+		}
 		continues := w.rollout == "" || in.green == 0 || w.is(out.rollout)
 		return matches && w.green != in.green && out.revision > w.revision && continues, next
 	case nothing:
+		if in.green == 0 && in.match == 0 && w.green != 0 {
+			// Its cut had the effect, and the leader was quicker to write it down.
+			next.revision = 0
+			return true, next
+		}
 		return matches && w.green == in.green, w
 	case stale:
 		return in.match != 0 && (w.revision == 0 || in.match != w.revision), w
@@ -129,6 +137,12 @@ func (w weights) weigh(in asked, out answered) (bool, weights) {
 		return true, next
 	}
 	return false, w // weights by hand are never forbidden here
+}
+
+// ended reports whether a change that takes all back to stable was done together
+// with another one that does: one transaction answers both.
+func (w weights) ended(back bool, out answered) bool {
+	return back && w.rollout == "" && w.green == 0 && (out.revision == w.revision || w.revision == 0)
 }
 
 func (w weights) act(in asked, out answered) (bool, weights) {
@@ -145,7 +159,7 @@ func (w weights) act(in asked, out answered) (bool, weights) {
 	}
 	switch out.status {
 	case done:
-		return allowed && (out.revision > w.revision || w.revision == 0), next
+		return w.ended(in.verb == "abort", out) || allowed && (out.revision > w.revision || w.revision == 0), next
 	case forbids:
 		return !allowed || w.rollout == unnamed, w
 	case doubtful:

@@ -36,8 +36,15 @@ const (
 	// pins can make, rounded up.
 	longestCookie = 96
 
-	// clockSkew is how far the clocks of two nodes may differ, in seconds.
+	// clockSkew is how far the clocks of two nodes may differ, in seconds, where a
+	// key is retired.
 	clockSkew = 300
+
+	// aheadMost is how much later than now a cookie may have been issued, in
+	// seconds: a node's clock may be wrong by an hour, as around summer time. To
+	// refuse the cookies of all others would move their users; to take them costs
+	// nothing but that they last longer.
+	aheadMost = 2 * 60 * 60
 )
 
 // CheckCookie returns the bucket of a cookie's value. It is false for one that
@@ -133,7 +140,7 @@ func (s *Sticky) maxAge() time.Duration {
 
 // current reports whether a cookie that k signed at issued still counts.
 func (s *Sticky) current(k *key, issued, now int64) bool {
-	if issued > now+clockSkew || now-issued > int64(s.maxAge()/time.Second) {
+	if issued > now+aheadMost || now-issued > int64(s.maxAge()/time.Second) {
 		return false
 	}
 	// Whoever got hold of a retired key cannot make new cookies with it.
