@@ -33,6 +33,7 @@ func TestDocs_EveryCommandRuns(t *testing.T) {
 			runPage(t, l, p)
 		})
 	}
+	t.Run("those of sentences", func(t *testing.T) { askCommands(t, l) })
 	t.Logf("%d commands were run, %d blocks were not", ran, skipped)
 }
 
