@@ -8,7 +8,8 @@ import (
 // Estimate is how many candidate requests a rule needs, and how long that takes.
 // They are rough: for a person who starts a rollout, not for a decision.
 type Estimate struct {
-	Rule string `json:"rule"`
+	Rule  string `json:"rule"`
+	Stage int    `json:"stage,omitempty"` // from which it counts
 	// Pass is what a check needs before a stage may pass; 0 for triggers.
 	Pass     uint64        `json:"pass_requests,omitempty"`
 	PassTime time.Duration `json:"pass_time_ns,omitempty"`
@@ -43,7 +44,7 @@ func (p Policy) Estimates(perSecond float64) []Estimate {
 		if r.source == ofPace {
 			limit = float64(1000-r.Condition.Percentile) / 1000
 		}
-		e := Estimate{Rule: r.ID}
+		e := Estimate{Rule: r.ID, Stage: r.FromStage}
 		if r.Check {
 			e.Pass = needed(limit)
 		}

@@ -36,8 +36,9 @@ type SetWeights struct {
 
 // StartRollout begins a planned rollout.
 type StartRollout struct {
-	Plan  configs.Rollout
-	Actor string
+	Plan   configs.Rollout
+	DryRun bool // nothing is started; the reply says what would be
+	Actor  string
 
 	retries string // the rollout that is tried again with it; empty: none
 }

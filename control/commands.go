@@ -70,6 +70,14 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 		return plan{}, err
 	}
 	cmd.Plan.SetDefaults()
+	p, err := c.planPlanned(cmd, doc, state, random, now)
+	if err == nil && cmd.DryRun {
+		return c.foresee(p, cmd, doc.value, state.value.Stable, now), nil
+	}
+	return p, err
+}
+
+func (c *Controller) planPlanned(cmd StartRollout, doc entry[configs.Service], state entry[rollout.Service], random string, now time.Time) (plan, error) {
 	served := doc.value
 	served.Stable, served.Versions = state.value.Stable, state.value.Merge(doc.value)
 	if problems := cmd.Plan.ValidateAgainst(&served); len(problems) > 0 {

@@ -19,12 +19,7 @@ func (c *Controller) estimates(r rollout.State, doc configs.Service) []string {
 			break
 		}
 	}
-	var rps float64
-	if s, ok := c.View().Service(r.Service); ok {
-		for _, v := range s.Versions {
-			rps += v.RPS
-		}
-	}
+	rps := c.requestsOf(r.Service)
 	perSecond := rps * float64(weight) / float64(configs.Whole)
 	if perSecond <= 0 {
 		return []string{"there is no traffic now: nothing can be proven until there is"}

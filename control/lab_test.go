@@ -179,6 +179,10 @@ func (l *lab) picked(version string) int {
 // traffic plays rps requests a second until stop is called. Bad says whether a
 // request of a version ends as an error.
 func (l *lab) traffic(rps int, bad func(version string) bool) (stop func()) {
+	return l.trafficTo("shop", rps, bad)
+}
+
+func (l *lab) trafficTo(service string, rps int, bad func(version string) bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -186,7 +190,7 @@ func (l *lab) traffic(rps int, bad func(version string) bool) (stop func()) {
 		started, sent := time.Now(), 0
 		for ctx.Err() == nil {
 			for ; sent < int(time.Since(started).Seconds()*float64(rps)); sent++ {
-				s := l.tables.Load().Service("shop")
+				s := l.tables.Load().Service(service)
 				v := s.Versions[s.Split.Pick(random.IntN(route.Buckets))]
 				at := int64(time.Since(l.base))
 				token := v.Recorder.Begin(0, stats.Split, at, -1)

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ func (c *Controller) planResend(cmd Resend, now time.Time) (plan, error) {
 		if len(again) == maxResent {
 			break
 		}
-		value, err := json.Marshal(e.value.Revived(now))
+		value, err := c.encode(e.raw, e.value.Revived(now))
 		if err != nil {
 			panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
 		}

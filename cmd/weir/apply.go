@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +70,7 @@ func (c *cli) apply(ctx context.Context, f applyFlags) error {
 		case refused != nil:
 			one.Error = "not applied: a document before it was refused"
 		default:
-			one.Result, err = client.apply(ctx, &documents[i], f)
+			one.Result, err = client.apply(ctx, documents, i, f)
 			if err != nil {
 				refused, one.Error = fmt.Errorf("cannot apply %s %q: %w", one.Kind, one.Name, err), err.Error()
 			}
@@ -115,10 +118,14 @@ func whyNotApplied(kind configs.Kind) string {
 	return ""
 }
 
-func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (*api.Result, error) {
+// apply applies one of several documents, after those before it.
+func (c *client) apply(ctx context.Context, all []configs.Document, i int, f applyFlags) (*api.Result, error) {
+	d := &all[i]
 	if d.Rollout != nil {
 		if f.dryRun {
-			return c.dryRollout(ctx, d.Rollout)
+			return c.dryRollout(ctx, d.Rollout, slices.ContainsFunc(all[:i], func(o configs.Document) bool {
+				return o.Name() == cmp.Or(d.Rollout.Service, d.Rollout.Flag) && (o.Service != nil || o.Flag != nil)
+			}))
 		}
 		return c.change(ctx, call{method: http.MethodPost, path: "/v1/rollouts", body: d.Rollout})
 	}
@@ -146,17 +153,15 @@ func (c *client) apply(ctx context.Context, d *configs.Document, f applyFlags) (
 	return c.change(ctx, call{method: http.MethodPut, path: path, body: body})
 }
 
-// dryRollout checks what can be checked without starting a rollout.
-func (c *client) dryRollout(ctx context.Context, plan *configs.Rollout) (*api.Result, error) {
-	var s api.Service
-	if _, err := c.get(ctx, servicePath(plan.Service), &s); err != nil {
-		return nil, err
+// dryRollout says what a rollout would do. One of a service that the same apply
+// would create can only be said to fit nothing yet.
+func (c *client) dryRollout(ctx context.Context, plan *configs.Rollout, created bool) (*api.Result, error) {
+	r, err := c.change(ctx, call{method: http.MethodPost, path: "/v1/rollouts?dry_run=true", body: plan})
+	if p, ok := errors.AsType[*refusedError](err); ok && p.Status == http.StatusNotFound && created {
+		return &api.Result{Service: plan.Service, Text: fmt.Sprintf("would release %s to %s by %s", plan.Service, plan.To, plan.Strategy),
+			Warnings: []string{"the service is not there yet: no more can be said"}}, nil
 	}
-	r := &api.Result{Service: plan.Service, Text: fmt.Sprintf("would release %s to %s by %s", plan.Service, plan.To, plan.Strategy)}
-	if s.Rollout != "" {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("rollout %s of it is in force now", s.Rollout))
-	}
-	return r, nil
+	return r, err
 }
 
 // change carries out a call that answers with a Result.

@@ -85,6 +85,7 @@ func (a *API) listRollouts(_ context.Context, in *rolloutFilter) (*rollouts, err
 }
 
 type startRollout struct {
+	DryRun      bool   `query:"dry_run" doc:"Start nothing; say what would be done, and what each stage needs"`
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte
 }
@@ -94,11 +95,11 @@ func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, err
 	if err != nil {
 		return nil, err
 	}
-	reply, err := a.do(ctx, control.StartRollout{Plan: *plan, Actor: actorOf(ctx)})
+	reply, err := a.do(ctx, control.StartRollout{Plan: *plan, DryRun: in.DryRun, Actor: actorOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
-	reply.Created = true
+	reply.Created = !in.DryRun
 	return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
 }
 

@@ -39,6 +39,10 @@ func (c *Controller) setWeights(cmd control.SetWeights) (control.Reply, error) {
 }
 
 func (c *Controller) startRollout(cmd control.StartRollout) (control.Reply, error) {
+	if _, ok := c.view.Service(cmd.Plan.Service); ok && cmd.DryRun {
+		plan := cmd.Plan
+		return control.Reply{Name: plan.Service, Text: fmt.Sprintf("would release %s to %s by %s", plan.Service, plan.To, plan.Strategy), Changes: []string{"stage 1 of 1"}}, nil
+	}
 	plan := cmd.Plan
 	s, ok := c.view.Service(plan.Service)
 	switch {
