@@ -141,3 +141,29 @@ func TestMetrics_RulesAskForWhatThereIs(t *testing.T) {
 		t.Errorf("only %d names were found", asked)
 	}
 }
+
+// metrics.md tells of each metric, and of no other.
+func TestMetrics_AreToldOf(t *testing.T) {
+	leavesNothing(t)
+	dir := t.TempDir()
+	selfSigned(t, dir)
+	var page strings.Builder
+	started(t, dir, tlsNode).writeMetrics(&page)
+	text, err := os.ReadFile("../../configs/examples/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, m := range regexp.MustCompile("`(weir_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
+		told[m[1]] = true
+	}
+	for name := range expositiontest.Read(t, page.String()) {
+		if strings.HasPrefix(name, "weir_") && !told[name] {
+			t.Errorf("metrics.md does not tell of %s", name)
+		}
+		delete(told, name)
+	}
+	for name := range told {
+		t.Errorf("metrics.md tells of %s, and there is none", name)
+	}
+}
