@@ -11,12 +11,14 @@ import (
 
 // schemaOf is a JSON Schema of all kinds of documents.
 func schemaOf(fields []reference.Field) ([]byte, error) {
+	var names []string
 	var kinds []any
 	for _, kind := range fields {
 		if strings.Contains(kind.Path, ".") {
 			continue
 		}
 		name := strings.ToUpper(kind.Path[:1]) + kind.Path[1:]
+		names = append(names, name)
 		object := objectSchema(kind, fields)
 		object["properties"].(map[string]any)["kind"] = map[string]any{"const": name}
 		object["required"] = append([]string{"kind"}, object["required"].([]string)...)
@@ -34,7 +36,7 @@ func schemaOf(fields []reference.Field) ([]byte, error) {
 		"title":       "A document of weir",
 		"description": "Put `# yaml-language-server: $schema=FILE` on the first line of a document. `weir check` knows more than this schema.",
 		"type":        "object",
-		"properties":  map[string]any{"kind": map[string]any{"enum": []string{"Node", "Service", "Rollout", "Notifier", "Freeze", "Flag"}}},
+		"properties":  map[string]any{"kind": map[string]any{"enum": names}},
 		"required":    []string{"kind"},
 		"allOf":       kinds,
 	})
