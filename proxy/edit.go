@@ -44,7 +44,7 @@ func (x *exchange) appendEditedHead(dst []byte) (_ []byte, shared bool) {
 		return x.appendRequestID(x.resp.appendHead(dst)), x.resp.shared
 	}
 	dst = x.resp.appendEdited(dst, edits)
-	return x.appendPieces(x.appendRequestID(dst), edits.Lines), x.resp.shared || edits.Shared
+	return x.appendPieces(x.appendRequestID(dst), edits.Lines), edits.Shared || x.resp.shared && !edits.Decided
 }
 
 // page returns the operator's body for an answer of weir's own, or nil.

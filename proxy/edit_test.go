@@ -63,6 +63,20 @@ func TestEdit_ResponseHeadIsChangedOnItsWayDown(t *testing.T) {
 	}
 }
 
+// What the route says of caches in place of the endpoint is all that counts.
+func TestEdit_CookieGoesWithAnAnswerThatIsPrivateByEdit(t *testing.T) {
+	for value, want := range map[string]bool{"private, no-cache": true, "s-maxage=60": false} {
+		shared := answering(t, "HTTP/1.1 200 OK\r\nCache-Control: public\r\nContent-Length: 2\r\n\r\nhi")
+		w := newWorld(t, func(s *route.Service, _ *Options) { stickyByCookie(t, s) }, shared)
+		w.publish(&route.Route{Service: w.service, Response: edits(t, map[string]string{"cache-control": value}, nil)})
+		c := w.dial()
+		c.send("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+		if resp, _ := c.answer("GET"); (len(resp.Cookies()) == 1) != want || resp.Header.Get("Cache-Control") != value {
+			t.Errorf("Cache-Control: %s: %v", value, resp.Header)
+		}
+	}
+}
+
 // A cookie must never get into an answer that caches share, whoever lets them.
 func TestEdit_SharedByEditKeepsTheCookieBack(t *testing.T) {
 	for value, want := range map[string]bool{"public, max-age=60": false, "max-age=60": true} {

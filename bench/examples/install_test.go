@@ -22,7 +22,8 @@ import (
 )
 
 // echo is an endpoint that answers what it was asked, under the name of its
-// version. Of its own files it knows /assets/<version>.js alone.
+// version. Of its own files it knows /assets/<version>.js alone, and /news may be kept
+// by caches.
 func echo(t *testing.T, version string) (address string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +32,9 @@ func echo(t *testing.T, version string) (address string) {
 			return
 		}
 		w.Header().Set("X-Version", version)
+		if r.URL.Path == "/news" {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+		}
 		_ = json.NewEncoder(w).Encode(seen{Version: version, Host: r.Host, URI: r.RequestURI, Header: r.Header})
 	}))
 	t.Cleanup(s.Close)

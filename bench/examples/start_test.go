@@ -207,7 +207,8 @@ func TestExample_UnderACDN(t *testing.T) {
 	check(t, n.API.Weigh("shop", map[string]string{"blue": "50%", "green": "50%"}))
 	versions := map[string]string{} // by the cookie
 	for user := range 40 {
-		resp, s := ask(t, cdn, "https://shop.example.com/", "X-Forwarded-For", fmt.Sprintf("192.0.2.66, 203.0.113.%d, 2001:db8:cd::9", user))
+		path := []string{"", "news"}[user%2] // whatever an endpoint says of caches
+		resp, s := ask(t, cdn, "https://shop.example.com/"+path, "X-Forwarded-For", fmt.Sprintf("192.0.2.66, 203.0.113.%d, 2001:db8:cd::9", user))
 		if got := resp.Header.Get("Cache-Control"); got != "private, no-cache" {
 			t.Fatalf("a page says Cache-Control: %s", got)
 		}

@@ -18,8 +18,9 @@ type Edits struct {
 	// themselves what their body is.
 	Own []Piece
 
-	// Shared says that Lines let shared caches keep the answer.
-	Shared bool
+	// Shared says that Lines let shared caches keep the answer, Decided that they
+	// are all that is said of caches: what the endpoint said is replaced.
+	Shared, Decided bool
 }
 
 // Piece is a text of Edits and the variable that follows it.
@@ -74,6 +75,7 @@ func NewEdits(set, add map[string]string, remove []string) (*Edits, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		e.dropped = append(e.dropped, strings.ToLower(name))
+		e.Decided = e.Decided || strings.EqualFold(name, "Cache-Control")
 		if err := e.line(name, set[name]); err != nil {
 			return nil, err
 		}
