@@ -27,6 +27,7 @@ func (c *cli) complete(root *cobra.Command) {
 		"notify test": first(c.offer(notifierNames)), "rollout history": first(services),
 		"rollout status": first(rollouts), "rollout watch": first(rollouts), "rollout why": first(rollouts),
 		"apply": nothing, "freeze": nothing, "version": nothing, "demo": nothing, "serve": nothing,
+		"notify resend": first(c.offer(deadLetters)), "notify dead": nothing, "healthz": nothing,
 		"log keys": nothing, "log level": first(fixed("debug", "info", "warn", "error")), "debug": nothing,
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
 	}
@@ -195,6 +196,16 @@ func flagNames(ctx context.Context, client *client) ([]cobra.Completion, error) 
 	var out []cobra.Completion
 	for _, f := range list {
 		out = append(out, described(f.Name, "%s, stable %s", f.Type, f.Stable))
+	}
+	return out, err
+}
+
+func deadLetters(ctx context.Context, client *client) ([]cobra.Completion, error) {
+	var dead api.Outbox
+	_, err := client.get(ctx, "/v1/outbox?dead=true", &dead)
+	var out []cobra.Completion
+	for _, e := range dead.Entries {
+		out = append(out, described(e.Key, "%s to %s", e.Kind, e.Recipient))
 	}
 	return out, err
 }

@@ -55,6 +55,17 @@ func TestHelp_EveryCommandTeaches(t *testing.T) {
 	})
 }
 
+// TestCompletion_KnowsEveryArgument holds that no command falls back on names of
+// files where it wants a name, or nothing.
+func TestCompletion_KnowsEveryArgument(t *testing.T) {
+	files := map[string]bool{"check": true, "replay": true, "man": true}
+	commands(t, func(path string, cmd *cobra.Command) {
+		if !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 && !files[cmd.Name()] {
+			t.Errorf("%s: nothing is offered after Tab: add it to complete", path)
+		}
+	})
+}
+
 // TestHelp_ExamplesParse holds each line that calls weir against its own commands.
 func TestHelp_ExamplesParse(t *testing.T) {
 	examples := 0

@@ -41,7 +41,9 @@ func logsTo(out zapcore.WriteSyncer, configured zapcore.Level, format string) lo
 	fields.EncodeTime = zapcore.ISO8601TimeEncoder
 	fields.EncodeDuration = zapcore.StringDurationEncoder
 	fields.TimeKey = "time"
-	kept := zapcore.NewCore(zapcore.NewJSONEncoder(fields), lines, level)
+	// A node that is told to be quiet still remembers what it did.
+	remembered := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l >= zapcore.InfoLevel || level.Enabled(l) })
+	kept := zapcore.NewCore(zapcore.NewJSONEncoder(fields), lines, remembered)
 	encoder := zapcore.NewJSONEncoder(fields)
 	if format == "console" {
 		fields.EncodeLevel = zapcore.CapitalColorLevelEncoder

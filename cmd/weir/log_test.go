@@ -166,14 +166,14 @@ func TestLog_EveryLineHasKnownKeys(t *testing.T) {
 
 func TestLog_ConsoleFormIsALineForEachEvent(t *testing.T) {
 	var out sink
-	log := logsTo(&out, zapcore.InfoLevel, "console")
-	log.Info("first")
+	log := logsTo(&out, zapcore.WarnLevel, "console")
+	log.Info("remembered alone")
 	log.Debug("unheard")
-	log.Warn("second\nline")
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 3 || !strings.Contains(lines[0], "INFO") {
+	log.Warn("heard\nof")
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[0], "WARN") {
 		t.Errorf("the console shows %q", lines)
 	}
-	if kept := log.lines.Lines(); len(kept) != 2 || !json.Valid(kept[1]) {
+	if kept := log.lines.Lines(); len(kept) != 2 || !strings.Contains(string(kept[0]), "remembered alone") || !json.Valid(kept[1]) {
 		t.Errorf("kept are %q", kept)
 	}
 }
