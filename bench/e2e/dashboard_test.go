@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,15 +201,32 @@ func TestDashboard_APersonActsByKeyboardAndMouse(t *testing.T) {
 	b.quiet("412 (Precondition Failed)")
 }
 
+// applyMany creates services svc-0000 and so on.
+func (w *world) applyMany(n int) {
+	w.t.Helper()
+	var workers sync.WaitGroup
+	failed := make(chan error, n)
+	for first := range 8 {
+		workers.Go(func() {
+			for i := first; i < n; i += 8 {
+				name := fmt.Sprintf("svc-%04d", i)
+				if err := w.api.Apply(name, lab.Document(fmt.Sprintf(
+					"kind: Service\nname: %s\nroutes: [{host: %s.example.com}]\nversions:\n  blue: {endpoints: [%q], revision: v1}\n  green: {endpoints: [%q], revision: v2}\nstable: blue\n",
+					name, name, w.blue.Address, w.green.Address))); err != nil {
+					failed <- err
+				}
+			}
+		})
+	}
+	workers.Wait()
+	close(failed)
+	w.check(<-failed)
+}
+
 // With a thousand services the page stays live, and asks no more often.
 func TestDashboard_IsLiveWithAThousandServices(t *testing.T) {
 	w, b := dashboardWorld(t)
-	for i := range 1000 {
-		name := fmt.Sprintf("svc-%04d", i)
-		w.check(w.api.Apply(name, lab.Document(fmt.Sprintf(
-			"kind: Service\nname: %s\nroutes: [{host: %s.example.com}]\nversions:\n  blue: {endpoints: [%q], revision: v1}\n  green: {endpoints: [%q], revision: v2}\nstable: blue\n",
-			name, name, w.blue.Address, w.green.Address))))
-	}
+	w.applyMany(1000)
 	load := w.load()
 	load.Host = "svc-0777.example.com"
 	traffic := load.Open(100)

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weirproxy/weir/configs"
@@ -72,6 +73,26 @@ func FuzzParseTokens(f *testing.F) {
 		for _, one := range list {
 			if one.name == "" || one.role < Viewer || one.role > Admin {
 				t.Fatalf("taken: %q with role %d", one.name, one.role)
+			}
+		}
+	})
+}
+
+// FuzzOwnPath holds that a login leads nowhere else, as browsers read addresses:
+// they take a backslash for a slash, and drop tabs and line breaks.
+func FuzzOwnPath(f *testing.F) {
+	for _, seed := range []string{"/", "/rollouts/a?b=c", "//evil.example", "/\\evil.example", "/\t/evil.example", "https:/evil.example", "/login", "/%2e%2e//x", "/a#b", "/./"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		got := ownPath(path)
+		read := strings.NewReplacer("\\", "/", "\t", "", "\r", "", "\n", "").Replace(got)
+		if !strings.HasPrefix(got, "/") || strings.HasPrefix(read, "//") {
+			t.Fatalf("%q leads to %q", path, got)
+		}
+		for i := range len(got) {
+			if got[i] <= ' ' || got[i] == 0x7f {
+				t.Fatalf("%q leads to %q", path, got)
 			}
 		}
 	})

@@ -75,9 +75,10 @@ func (a *API) logOut(w http.ResponseWriter, r *http.Request) {
 // ownPath is a path of this address to lead a person on to: never another host,
 // whatever a link to the login said.
 func ownPath(path string) string {
+	odd := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f } // browsers drop some, and turn one around
 	u, err := url.Parse(path)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||
-		strings.HasPrefix(u.Path, "//") || strings.ContainsAny(path, "\\\r\n\t") || u.Path == "/login" {
+		strings.HasPrefix(u.Path, "//") || strings.ContainsFunc(path, odd) || u.Path == "/login" {
 		return "/"
 	}
 	return u.RequestURI()

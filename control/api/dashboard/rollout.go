@@ -78,7 +78,7 @@ func (d *Dashboard) rollout(r *request) (content, error) {
 		return content{}, fmt.Errorf("cannot show the plan of rollout %q: %w", id, err)
 	}
 	p.Source = string(source)
-	return content{title: p.Service + ": " + p.From + " → " + p.To, events: "?service=" + url.QueryEscape(p.Service), data: p}, nil
+	return content{title: words(p.Phase) + ": " + p.Service + ", " + p.From + " → " + p.To, events: "?service=" + url.QueryEscape(p.Service), data: p}, nil
 }
 
 // near is how much of the way to its threshold evidence has gone. Evidence is a
