@@ -71,7 +71,7 @@ type holder struct {
 func (b *bench) hold(s *scenario, p *proxy) (*holder, error) {
 	t := s.target(p)
 	h := &holder{cmd: pinned(context.Background(), loadCore, b.world.path("client"), "hold",
-		"-address", t.address, "-host", t.host, "-path", s.path, "-connections", strconv.Itoa(s.connections))}
+		"-address", t.address, "-host", t.host, "-path", s.path, "-connections", strconv.Itoa(s.connections), "-tls="+strconv.FormatBool(s.tls))}
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

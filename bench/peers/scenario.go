@@ -90,6 +90,11 @@ func all() []scenario {
 		peers: []string{"weir", "nginx", "haproxy", "caddy", "fasthttp"},
 		load:  held, path: "/small", connections: 9_800, // HAProxy wants two descriptors for each, and often has 20 000
 		bars: []bar{{figure: memory, limit: 4 << 10}},
+	}, {
+		name: "idle-tls", what: "the same over TLS",
+		peers: []string{"weir", "nginx", "haproxy", "caddy"},
+		load:  held, path: "/small", tls: true, connections: 9_800,
+		bars: []bar{{figure: memory, limit: 20 << 10}}, // nginx and HAProxy with OpenSSL need 15
 	}}
 }
 

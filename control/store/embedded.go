@@ -64,8 +64,13 @@ func embeddedConfig(dir string, t tuning, log *zap.Logger) *embed.Config {
 	cfg.AutoCompactionMode = embed.CompactorModeRevision
 	cfg.AutoCompactionRetention = t.retention
 	cfg.QuotaBackendBytes = t.quota
-	// Nobody else would ever give space back that compaction freed.
-	cfg.BootstrapDefragThresholdMegabytes = 64
+	// Nobody else would ever give space back that compaction freed, and etcd has
+	// all of its file in memory from the start (MAP_POPULATE).
+	cfg.BootstrapDefragThresholdMegabytes = 4
+	// etcd holds the transactions since its last snapshot in memory, as they were
+	// written, and with 10 000 of them by default tens of megabytes of evidence.
+	// A snapshot is a file of some kilobytes; there is no follower to catch up.
+	cfg.SnapshotCount, cfg.SnapshotCatchUpEntries = 250, 25
 	cfg.InitialElectionTickAdvance = true
 	cfg.UnsafeNoFsync = t.noFsync
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)

@@ -96,7 +96,7 @@ func (t *tuning) fill() {
 		t.quota = 1 << 30
 	}
 	if t.retention == "" {
-		t.retention = "1000"
+		t.retention = "200" // the only reader is in this process
 	}
 	if t.stopped == nil {
 		t.stopped = func() bool { return false }

@@ -24,7 +24,7 @@ func hold(o options) error {
 		done.Go(func() {
 			request, buffer := o.request(0), make([]byte, 16<<10)
 			for i := d; i < o.connections && errs[d] == nil; i += dialers {
-				if connections[i], errs[d] = dial(o.address, i); errs[d] == nil {
+				if connections[i], errs[d] = o.dialAs(i); errs[d] == nil {
 					errs[d] = exchange(connections[i], request, buffer)
 				}
 			}

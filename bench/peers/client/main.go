@@ -8,6 +8,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -24,6 +25,7 @@ type options struct {
 	connections int
 	rate        int
 	duration    time.Duration
+	tls         bool
 	cookies     []string // of the connections in turn; empty: none
 }
 
@@ -46,6 +48,7 @@ func run(args []string) error {
 	flags.IntVar(&o.connections, "connections", 64, "keep-alive connections")
 	flags.IntVar(&o.rate, "rate", 20000, "requests a second over all connections (open)")
 	flags.DurationVar(&o.duration, "for", 2*time.Second, "how long (open)")
+	flags.BoolVar(&o.tls, "tls", false, "HTTP/1.1 over TLS, whatever the certificate (hold)")
 	flags.Func("cookie", "Cookie of the requests of a connection; again for further ones", func(c string) error {
 		o.cookies = append(o.cookies, c)
 		return nil
@@ -77,6 +80,15 @@ func dial(address string, i int) (net.Conn, error) {
 	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/1000))}
 	d := net.Dialer{LocalAddr: from, Timeout: 10 * time.Second}
 	return d.Dial("tcp", address)
+}
+
+// dialAs is dial for the connections of a load that may be encrypted.
+func (o options) dialAs(i int) (net.Conn, error) {
+	c, err := dial(o.address, i)
+	if err != nil || !o.tls {
+		return c, err
+	}
+	return tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}), nil
 }
 
 func report(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
