@@ -133,6 +133,7 @@ func (s *Service) setPoolDefaults() {
 	}
 	circuit.Connections = cmp.Or(circuit.Connections, 1024)
 	circuit.Pending = cmp.Or(circuit.Pending, 1024)
+	circuit.Uploads = cmp.Or(circuit.Uploads, max(min(512, circuit.Connections/2), 1))
 	resolve := Resolve{}
 	if s.Resolve != nil {
 		resolve = *s.Resolve

@@ -24,7 +24,7 @@ func TestService_DefaultsAreTheDocumentedOnes(t *testing.T) {
 		Guard:          &Guard{Bake: Duration(10 * time.Minute), UnreadyFor: Duration(5 * time.Second)},
 		Ejection:       &Ejection{Failures: 5, Time: Duration(30 * time.Second), MaxTime: Duration(5 * time.Minute), MaxPercent: 10},
 		PanicPercent:   50,
-		Circuit:        &Circuit{Connections: 1024, Pending: 1024},
+		Circuit:        &Circuit{Connections: 1024, Pending: 1024, Uploads: 512},
 		Resolve:        &Resolve{Interval: Duration(5 * time.Second), Family: "auto"},
 		Retry:          &Retry{Attempts: 3},
 		Fallback:       &Fallback{Status: []int{404}, Methods: []string{"GET", "HEAD"}},

@@ -41,6 +41,7 @@ func (s *Service) checkPool(r *report) {
 		const most = 1 << 20
 		r.within("circuit.connections", c.Connections, 0, most, "or leave it out for 1024")
 		r.within("circuit.pending", c.Pending, -1, most, "or -1 for none")
+		r.within("circuit.uploads", c.Uploads, -1, most, "or -1 for no limit")
 		r.within("circuit.requests", c.Requests, 0, most, "or leave it out for no limit")
 		r.within("circuit.version_requests", c.VersionRequests, 0, most, "or leave it out for no limit")
 	}

@@ -299,6 +299,15 @@ type Circuit struct {
 	// 0: the default, 1024 (Envoy); -1: none.
 	Pending int `json:"pending,omitempty" yaml:"pending,omitempty"`
 
+	// Uploads is the largest number of requests at one endpoint whose bodies are
+	// still coming: those longer than 64 KiB, and those of unknown length that
+	// pause. Each holds a connection however slowly it comes. Beyond it the slowest
+	// of those that sent less than 16 KiB/s over 5 s or more is answered with 408;
+	// if there is none, the request is the one that finds the endpoint full. It
+	// bounds HTTP/1.1 alone. 0: the default, 512, and at most half of connections;
+	// -1: no limit.
+	Uploads int `json:"uploads,omitempty" yaml:"uploads,omitempty"`
+
 	// Requests is the largest number of requests in flight at one endpoint,
 	// whatever it speaks. 0: no limit but that of its connections.
 	Requests int `json:"requests,omitempty" yaml:"requests,omitempty"`

@@ -27,6 +27,7 @@ type perRequest struct {
 	up     *upstream.Conn
 	asks   bool    // the request goes out with the first read of up
 	upload *upload // nil: the body is small and in exchange.body
+	place  *place  // among the uploads of an endpoint; nil: it needs none
 
 	upgrade []byte // the protocol to change to; nil: none
 
@@ -64,6 +65,7 @@ func (x *exchange) end() {
 	if x.upload != nil {
 		x.stopUpload()
 	}
+	x.leavePlace()
 	if x.up != nil {
 		x.up.Close()
 		x.up = nil

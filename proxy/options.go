@@ -25,7 +25,8 @@ type Options struct {
 	// client must send a body, or take an answer while it keeps weir waiting.
 	// 0 means 240 (Kestrel's); negative means none.
 	MinRate int
-	// MinRateGrace is how long MinRate is not asked for. 0 means 5 s.
+	// MinRateGrace is how long MinRate is not asked for, nor a slow upload gives
+	// way to another (upstream.Pool.BeginUpload). 0 means 5 s.
 	MinRateGrace time.Duration
 	// MaxHead is the largest request head in bytes. A connection holds a
 	// buffer a little larger while it serves a request. 0 means 16 KiB.

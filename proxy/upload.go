@@ -5,7 +5,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/weirproxy/weir/proxy/upstream"
 )
 
 // upload sends a large or chunked request body while the exchange waits for the
@@ -24,16 +27,49 @@ type upload struct {
 	last     bool // the last piece is being written
 }
 
+// place is a request's among the uploads of an endpoint.
+type place struct {
+	upstream.Upload
+	at      *upstream.Endpoint
+	gaveWay atomic.Bool // to another; what is read of the body from then on fails
+}
+
+// takePlace reports whether a body may begin to go to the endpoint.
+func (x *exchange) takePlace() bool {
+	x.leavePlace() // at an endpoint that was tried before
+	p, conn := &place{at: x.endpoint}, x.conn
+	p.GiveUp = func() {
+		p.gaveWay.Store(true)
+		conn.stopReading()
+	}
+	if !x.version.Pool.BeginUpload(x.endpoint, &p.Upload, x.now, x.h.options.MinRateGrace) {
+		return false
+	}
+	x.place = p
+	return true
+}
+
+func (x *exchange) leavePlace() {
+	if p := x.place; p != nil {
+		p.at.EndUpload(&p.Upload)
+		x.close = x.close || p.gaveWay.Load() // the connection cannot be read any more
+		x.place = nil
+	}
+}
+
 func (x *exchange) startUpload() {
 	u := &upload{done: make(chan struct{})}
 	x.upload = u
 	x.up.Armed = 0 // the upload sets deadlines of its own
-	go x.runUpload(u, &x.source, x.up.Conn)
+	go x.runUpload(u, x.place, &x.source, x.up.Conn)
 }
 
 // runUpload ends with the body, with the first error, or by stopUpload.
-func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
+func (x *exchange) runUpload(u *upload, p *place, body io.Reader, up net.Conn) {
 	defer close(u.done)
+	if p != nil {
+		defer p.at.EndUpload(&p.Upload)
+	}
 	buf := x.h.buffers.Get().(*[uploadBuffer]byte)
 	defer x.h.buffers.Put(buf)
 	chunked := x.head.length < 0
@@ -41,6 +77,9 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 	for {
 		n, err := body.Read(buf[chunkPrefix : uploadBuffer-len(crlf)])
 		total += int64(n)
+		if p != nil {
+			p.Bytes.Store(total)
+		}
 		if limit := x.maxBody(); limit > 0 && total > limit {
 			u.rejection = BodyTooLarge
 			_ = up.Close()
@@ -57,6 +96,9 @@ func (x *exchange) runUpload(u *upload, body io.Reader, up net.Conn) {
 		}
 		if err != nil {
 			u.rejection = bodyRejection(err)
+			if p != nil && p.gaveWay.Load() {
+				u.rejection = BodyTimeout
+			}
 			u.left = u.rejection == Accepted && !errors.Is(err, errStopped)
 			// The endpoint must not take what it has for the whole.
 			_ = up.Close()

@@ -22,6 +22,7 @@ func poolPolicy(doc configs.Service, stable bool) upstream.Policy {
 	}
 	if protocol(doc.Protocol) == route.HTTP1 {
 		p.Connections, p.Pending = doc.Circuit.Connections, max(doc.Circuit.Pending, 0)
+		p.Uploads = max(doc.Circuit.Uploads, 0)
 	}
 	return p
 }

@@ -61,7 +61,9 @@ func embeddedConfig(dir string, t tuning, log *zap.Logger) *embed.Config {
 	cfg.AdvertisePeerUrls, cfg.AdvertiseClientUrls = []url.URL{nowhere}, []url.URL{nowhere}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.EnableGRPCGateway = false
-	cfg.AutoCompactionMode = embed.CompactorModeRevision
+	// The only reader is in this process. By revisions etcd would compact every
+	// five minutes, and keep all that was written meanwhile.
+	cfg.AutoCompactionMode = embed.CompactorModePeriodic
 	cfg.AutoCompactionRetention = t.retention
 	cfg.QuotaBackendBytes = t.quota
 	// Nobody else would ever give space back that compaction freed, and etcd has

@@ -64,7 +64,7 @@ type tuning struct {
 	// cutGrace is how long after a full load a missing cut is put back: the
 	// consumer has that time to forget cuts of rollouts that ended meanwhile.
 	cutGrace time.Duration
-	// retention is how many revisions the embedded etcd keeps.
+	// retention is how long the embedded etcd keeps revisions.
 	retention string
 	// spaceEvery is how often the size of etcd's database is asked for.
 	spaceEvery time.Duration
@@ -96,7 +96,7 @@ func (t *tuning) fill() {
 		t.quota = 1 << 30
 	}
 	if t.retention == "" {
-		t.retention = "200" // the only reader is in this process
+		t.retention = "1m"
 	}
 	if t.stopped == nil {
 		t.stopped = func() bool { return false }

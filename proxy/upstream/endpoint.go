@@ -35,6 +35,8 @@ type Endpoint struct {
 	suspect                atomic.Bool
 	missing                atomic.Int32 // of FullShare, while the endpoint starts slowly
 
+	uploads uploads
+
 	_        [64]byte // the counters below are written by every request
 	inFlight atomic.Int64
 	failures atomic.Int32 // gateway failures since the last good answer

@@ -30,6 +30,10 @@ type Policy struct {
 	// VersionRequests that at all endpoints of the version. 0: no limit.
 	// Requests that begin in the same instant may pass a limit by a few.
 	Requests, VersionRequests int
+
+	// Uploads is the largest number of requests at one endpoint whose bodies are
+	// still coming. 0: no limit.
+	Uploads int
 }
 
 // room is how many requests in flight one endpoint takes, and the circuit that
@@ -57,10 +61,11 @@ const (
 	PendingCircuit                        // too many requests wait for a connection
 	RequestsCircuit                       // too many requests in flight at one endpoint
 	VersionRequestsCircuit                // too many requests in flight at the version
+	UploadsCircuit                        // too many bodies under way to one endpoint, and none of them slow
 )
 
 // Circuits is the number of circuits.
-const Circuits = 4
+const Circuits = 5
 
 // String returns the circuit's word in metrics.
 func (c Circuit) String() string {
@@ -73,6 +78,8 @@ func (c Circuit) String() string {
 		return "requests"
 	case VersionRequestsCircuit:
 		return "version_requests"
+	case UploadsCircuit:
+		return "uploads"
 	}
 	return "unknown"
 }
