@@ -23,12 +23,12 @@ func TestBuild_PoolsFollowTheDocumentAndTheRole(t *testing.T) {
 		}
 	}
 	f(func(*configs.Service) {},
-		upstream.Policy{Failures: 5, Panic: 50, LastResort: true, Connections: 1024, Pending: 1024},
-		upstream.Policy{Failures: 5, LastResort: true, Connections: 1024, Pending: 1024})
+		upstream.Policy{Failures: 5, Panic: 50, LastResort: true, Connections: 1024, Pending: 1024, Uploads: 512},
+		upstream.Policy{Failures: 5, LastResort: true, Connections: 1024, Pending: 1024, Uploads: 512})
 	f(func(doc *configs.Service) {
 		doc.PanicPercent, doc.Ejection = -1, &configs.Ejection{Failures: -1}
 		doc.Circuit = &configs.Circuit{Pending: -1, Connections: 7, Requests: 3, VersionRequests: 9}
-	}, upstream.Policy{Connections: 7, Requests: 3, VersionRequests: 9}, upstream.Policy{Connections: 7, Requests: 3, VersionRequests: 9})
+	}, upstream.Policy{Connections: 7, Requests: 3, VersionRequests: 9, Uploads: 3}, upstream.Policy{Connections: 7, Requests: 3, VersionRequests: 9, Uploads: 3})
 	f(func(doc *configs.Service) { doc.Protocol, doc.PanicPercent = "h2c", 30 },
 		upstream.Policy{Failures: 5, Panic: 30, LastResort: true}, upstream.Policy{Failures: 5, LastResort: true})
 }
