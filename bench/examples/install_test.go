@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -131,14 +132,13 @@ func certify(t *testing.T, dir string, names ...string) *tls.Config {
 func client(t *testing.T, clients, before string, config *tls.Config) *http.Client {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
-	dial := func() (net.Conn, error) {
-		conn, err := net.DialTimeout("tcp", clients, patience)
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", clients)
 		if err == nil {
 			_, err = io.WriteString(conn, before)
 		}
 		return conn, err
 	}
-	transport.Dial = func(string, string) (net.Conn, error) { return dial() }
 	return &http.Client{Timeout: patience, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
