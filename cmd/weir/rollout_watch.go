@@ -220,6 +220,7 @@ func (c *cli) ended(ctx context.Context, client *client, l look, f following) er
 	if err := writeWhy(page{c.err, 0}, &why); err != nil {
 		return err
 	}
+	fmt.Fprintf(c.err, "\n`weir rollout why %s` shows this again.\n", r.ID)
 	return errSilent
 }
 
