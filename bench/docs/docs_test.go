@@ -83,7 +83,7 @@ func installed(t *testing.T) *lab.Lab {
 	if err := os.WriteFile(filepath.Join(l.Dir, ".curlrc"), []byte("silent\nshow-error\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for binary, pkg := range map[string]string{"weir": "cmd/weir", "weir-origin": "bench/origin"} {
+	for binary, pkg := range map[string]string{"weir": "cmd/weir", "weir-origin": "bench/origin", "weir-users": "bench/users"} {
 		build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(l.Dir, "bin", binary), "github.com/weirproxy/weir/"+pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` does, so that it is built once
 		if out, err := build.CombinedOutput(); err != nil {

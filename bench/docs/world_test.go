@@ -123,7 +123,7 @@ func (w *world) serve() {
 		w.run(line, 0)
 	}
 	w.await("http://127.0.0.1:9797/readyz")
-	w.run(`i=0; while :; do i=$((i+1)); curl -s -o /dev/null -A "user-$i" http://127.0.0.1:8080/shop/ || sleep 0.2; done &`, 0)
+	w.run("weir-users http://127.0.0.1:8080/shop/ >users.log &", 0)
 }
 
 func (w *world) await(url string) {
