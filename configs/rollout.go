@@ -88,7 +88,8 @@ type Rollout struct {
 	Approval string `json:"approval,omitempty" yaml:"approval,omitempty"`
 
 	// Approvers is how many different people must agree where Approval or a
-	// stage's asks for it. 0: the default, 1.
+	// stage's asks for it: different tokens or certificates or, where the control
+	// API has no tokens, different names that they give themselves. 0: the default, 1.
 	Approvers int `json:"approvers,omitempty" yaml:"approvers,omitempty"`
 
 	// ProgressDeadline is how long beyond the length of a stage the rollout may

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,6 +39,7 @@ type plan struct {
 func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 	id := rand.Text()
 	cut, sure := false, false
+	var blocked error
 	for attempt := range maxAttempts {
 		if attempt == maxAttempts/2 && ramped(cmd) {
 			cmd = atOnce(cmd) // the state moves too much for an abort in steps
@@ -84,12 +86,34 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 			}
 			return p.reply, nil
 		}
+		blocked = blockedBy(res.Existing)
 		// Somebody else was first: look at what they did, then decide again.
 		if err := c.await(ctx, res.Revision, false); err != nil {
 			return Reply{}, storeError(err)
 		}
 	}
+	if blocked != nil {
+		return Reply{}, blocked
+	}
 	return Reply{}, refuse(Conflict, "try again", "the state changed %d times while this was tried", maxAttempts)
+}
+
+// blockedBy names a cut that a transaction must not pass; nil: there is none in
+// what stood against it.
+func blockedBy(existing []store.KV) error {
+	for _, kv := range existing {
+		id, node, ok := store.CutOf(kv.Key)
+		if !ok {
+			continue
+		}
+		var cut rollout.Cut
+		if err := json.Unmarshal(kv.Value, &cut); err != nil {
+			continue // a node of a newer form wrote it; that it is there is all that counts
+		}
+		return refuse(Conflict, "wait until that is settled, or abort the rollout first",
+			"node %s has cut %s of rollout %s, and nothing goes past that: %s", node, cut.Version, id, cut.Reason)
+	}
+	return nil
 }
 
 // ramped reports whether a command is an abort that may go in steps.

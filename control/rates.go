@@ -91,9 +91,9 @@ func (c *Controller) measureOne(id versionID, now time.Time) {
 func (r *rate) take(totals *stats.Totals, now time.Time) {
 	v := &r.shown
 	r.changes++
-	v.Requests, v.Errors = totals.Lanes[stats.Split], totals.Errors()
+	v.Requests, v.Errors = totals.Begun(), totals.Errors()
 	if over := now.Sub(r.oldAt).Seconds(); over >= .5 {
-		v.RPS = float64(totals.Lanes[stats.Split]-r.old.Lanes[stats.Split]) / over
+		v.RPS = float64(totals.Begun()-r.old.Begun()) / over
 		v.ErrorRate, v.P50, v.P99 = 0, 0, 0
 		if ended := totals.Ended() - r.old.Ended(); ended > 0 {
 			v.ErrorRate = float64(totals.Errors()-r.old.Errors()) / float64(ended)

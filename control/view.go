@@ -68,9 +68,11 @@ type VersionView struct {
 
 	Endpoints []EndpointView
 
-	Requests  uint64        // lane split, since the process began
+	// Of all lanes in which clients wait, so of the split, of fail-over and of
+	// replays, but not of copies and probes: errors are counted for all together.
+	Requests  uint64        // since the process began
 	Errors    uint64        // likewise
-	RPS       float64       // lane split, over the last 5 s
+	RPS       float64       // over the last 5 s
 	ErrorRate float64       // 0..1 over the last 5 s
 	P50, P99  time.Duration // over the last 5 s; 0: no requests
 }

@@ -120,13 +120,15 @@ func (d *decision) choose() {
 		// failures still count once.
 		at = d.drawBucket()
 	}
+	// A cookie is given, or renewed, only while it decides something.
+	decides := s.Mixed || s.FlagsDraw
 	if s.Pins == nil {
-		d.version = s.Versions[s.Split.Pick(at)]
+		d.version, d.issue = s.Versions[s.Split.Pick(at)], d.issue && decides
 		return
 	}
 	var fresh, old bool
 	d.version, d.pin, fresh, old = s.Choose(at, d.pin, d.h.unix(d.now))
-	d.issue = fresh && s.Mixed || d.issue && s.FlagsDraw
+	d.issue = fresh && s.Mixed || d.issue && (decides || !fresh)
 	if old {
 		d.lane = stats.Forced // other weights drew its version: no evidence
 	}
@@ -172,12 +174,12 @@ func (d *decision) drawBucket() int {
 	switch s.By {
 	case route.Cookie:
 		if value := d.cookie(s.Name); value != nil {
-			if bucket, pin, ok := s.ReadCookie(value, d.h.unix(d.now)); ok {
-				d.bucket, d.pin = int32(bucket), pin
-				return bucket
+			if v, ok := s.ReadCookie(value, d.h.unix(d.now)); ok {
+				d.bucket, d.pin, d.issue = int32(v.Bucket), v.Pin, v.Aged
+				return v.Bucket
 			}
 		}
-		d.issue = d.service.Mixed || d.service.FlagsDraw // a cookie is given only while it decides something
+		d.issue = true
 	default:
 		key = d.keyOf(s.By, s.Name)
 	}

@@ -38,9 +38,19 @@ func TestPins_ClientStaysOnTheVersionThatItMet(t *testing.T) {
 	f("not pinned", cookieOf(route.Pin{}, now), "a", true)
 	f("pinned to nothing", cookieOf(route.Pin{Version: 9, Epoch: 7}, now), "a", true)
 
+	// An aged cookie is renewed, with the pin as it was.
+	long := now.Add(-route.DefaultMaxAge * 3 / 4)
+	f("pinned long ago", cookieOf(route.Pin{Version: 1, Epoch: 7}, long), "b", true)
+	_, resp := c.ask("/", cookieOf(route.Pin{Version: 1, Epoch: 7}, long))
+	renewed, _, _ := strings.Cut(strings.TrimPrefix(resp.Header.Get("Set-Cookie"), "id="), ";")
+	if v, ok := sticky.ReadCookie([]byte(renewed), now.Unix()); !ok || v.Aged || v.Pin != (route.Pin{Version: 1, Epoch: 7, Issued: long.Unix()}) {
+		t.Errorf("it was renewed as %q: %+v, %v", renewed, v, ok)
+	}
+
 	got, resp := c.ask("/", "") // a new visitor is pinned to what it met
 	cookie, _, _ := strings.Cut(strings.TrimPrefix(resp.Header.Get("Set-Cookie"), "id="), ";")
-	_, pin, ok := sticky.ReadCookie([]byte(cookie), now.Unix())
+	seen, ok := sticky.ReadCookie([]byte(cookie), now.Unix())
+	pin := seen.Pin
 	if want := map[string]int64{"a": 0, "b": 1}[got]; !ok || pin.Epoch != 7 || pin.Version != want {
 		t.Errorf("a visitor of %s was given %q", got, cookie)
 	}

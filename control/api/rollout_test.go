@@ -51,6 +51,21 @@ func TestRollout_Start(t *testing.T) {
 	}(), "not built yet")
 }
 
+// Without tokens different people are different names, and the start says so.
+func TestRollout_SaysThatNobodyProvesWhoApproves(t *testing.T) {
+	warned := func(plan string) bool {
+		t.Helper()
+		b := withShop(t)
+		return strings.Contains(b.do("POST", "/v1/rollouts?dry_run=true", plan, "Content-Type: application/yaml").body, "no tokens are in use")
+	}
+	if !warned(canary + "approval: manual\napprovers: 2\n") {
+		t.Error("two approvers without tokens are no word worth")
+	}
+	if warned(canary + "approval: manual\n") {
+		t.Error("one approver is warned of")
+	}
+}
+
 func TestRollout_ListFiltersNewestFirst(t *testing.T) {
 	b := withCanary(t)
 	b.want(200, b.do("POST", "/v1/rollouts/shop-1/abort", ""))

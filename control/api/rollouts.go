@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -100,7 +101,17 @@ func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, err
 		return nil, err
 	}
 	reply.Created = !in.DryRun
+	reply.Warnings = append(reply.Warnings, a.unproven(plan)...)
 	return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
+}
+
+// unproven warns that nobody proves who approves: with no tokens an approver is
+// whoever X-Weir-Actor says.
+func (a *API) unproven(plan *configs.Rollout) []string {
+	if a.Tokens != nil || plan.Approvers < 2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("no tokens are in use, so %d different people are whoever they say they are (X-Weir-Actor); set control.tokens", plan.Approvers)}
 }
 
 // RolloutID is the path of a rollout.

@@ -26,7 +26,9 @@ type visitor struct {
 func (v *visitor) visit(t failer, s *route.Service, now time.Time) {
 	bucket, pin, ok := v.bucket, route.Pin{}, false
 	if v.cookie != nil {
-		bucket, pin, ok = s.Sticky.ReadCookie(v.cookie, now.Unix())
+		var seen route.Visitor
+		seen, ok = s.Sticky.ReadCookie(v.cookie, now.Unix())
+		bucket, pin = seen.Bucket, seen.Pin
 		if !ok {
 			t.Fatalf("cookie %q is not taken back", v.cookie)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 )
 
@@ -346,4 +347,50 @@ func TestStep_RandomWalksThroughGatesKeepThePromises(t *testing.T) {
 			p = next
 		}
 	})
+}
+
+// A gate that said go meant the candidate as it was: if it has had no healthy
+// endpoint since, the gate is asked again.
+func TestGate_IsAskedAgainWhenTheCandidateWasUnwell(t *testing.T) {
+	w := newStage()
+	plan := planOf(strings.Fields("green 10%/1m hook=budget:promotion:gate"))
+	p, err := New("r1", plan, w.svc, NewService(w.svc, noon), noon, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	well := Tick{At: noon, CandidateUp: true, StableUp: true, Acked: true, Verdict: analysis.Verdict{Kind: analysis.Pass}}
+	var effects []Effect
+	step := func(ev Event, elapsed time.Duration) {
+		t.Helper()
+		if p, effects, err = Step(p, ev, elapsed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := func() string {
+		for _, e := range effects {
+			if ask, ok := e.(AskHook); ok {
+				return ask.Key
+			}
+		}
+		return ""
+	}
+	step(well, 0)
+	step(well, time.Minute)
+	first := asked()
+	if first == "" {
+		t.Fatalf("the gate is not asked: %+v", p.Rollout)
+	}
+	step(HookAnswered{At: noon, Key: first, Name: "budget", Answer: HookGo, StableUp: true}, time.Minute)
+	ill := well
+	ill.CandidateUp = false
+	step(ill, time.Minute)
+	step(well, time.Minute)
+	if again := asked(); again == "" || again == first || p.Rollout.Phase != Progressing {
+		t.Errorf("asked %q, then %q; it is %s", first, again, p.Rollout.Phase)
+	}
+	step(HookAnswered{At: noon, Key: asked(), Name: "budget", Answer: HookGo, StableUp: true}, time.Minute)
+	step(well, time.Minute)
+	if p.Rollout.Phase != Succeeded {
+		t.Errorf("it is %s, waiting for %s", p.Rollout.Phase, p.Rollout.WaitingFor)
+	}
 }

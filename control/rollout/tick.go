@@ -42,6 +42,7 @@ func (m *machine) tickPending(t Tick) {
 	case !t.CandidateUp && m.elapsed-r.HoldFrom.Std() >= PendingLimit:
 		m.fallBack(Failed, AnnounceFailed, self, fmt.Sprintf("%s had no healthy endpoint for %s", r.To, PendingLimit), nil)
 	case !t.CandidateUp:
+		m.unask(m.ahead())
 		m.wait(WaitHealth, "%s has no healthy endpoint yet", r.To)
 	case !t.StableUp:
 		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
@@ -126,6 +127,7 @@ func (m *machine) tickStage(t Tick) {
 	}
 	switch {
 	case !t.CandidateUp:
+		m.unask(m.ahead()) // who said go meant a candidate that was well
 		m.wait(WaitHealth, "%s has no healthy endpoint", r.To)
 	case v.Kind == analysis.Shared:
 		m.wait(WaitEvidence, "%s", v.Text)

@@ -11,12 +11,17 @@ import (
 
 // A sticky cookie is
 //
-//	v1.<key id>.<bucket>.<issued>[.<pin>.<epoch>].<tag>
+//	v1.<key id>.<bucket>.<issued>[.<pin>.<epoch>[.<since>]].<tag>
 //
 // with the bucket and the issue time (unix seconds) in decimal, and the tag in
 // 16 hexadecimal digits: SipHash-2-4 with a 128-bit key over all before its dot.
 // Pin and epoch are the index of the version that the client is pinned to and
 // the rollout epoch that voids it; only services that pin issue and read them.
+// Since is when the client was pinned, in a cookie that was renewed since.
+//
+// A cookie of which half the life is over is renewed with the next answer, so that
+// whoever comes back at least that often keeps bucket and pin for good, and nobody's
+// is signed by a retired key for longer.
 //
 // What the tag is against: a client who picks a bucket, to get into a candidate
 // or to load one version on purpose. Guessing a tag takes 2^63 requests on
@@ -51,37 +56,48 @@ const (
 // is malformed, forged, signed by a key that is not in Keys, or older than
 // MaxAge: its client is a new visitor. now is the wall time in unix seconds.
 func (s *Sticky) CheckCookie(value []byte, now int64) (bucket int, ok bool) {
-	bucket, _, ok = s.ReadCookie(value, now)
-	return bucket, ok
+	v, ok := s.ReadCookie(value, now)
+	return v.Bucket, ok
 }
 
-// ReadCookie is CheckCookie that also returns the cookie's pin, zero if it has none.
-func (s *Sticky) ReadCookie(value []byte, now int64) (bucket int, pin Pin, ok bool) {
+// Visitor is what a cookie says of its client.
+type Visitor struct {
+	Bucket int
+	Pin    Pin  // zero: none
+	Aged   bool // half of the cookie's life is over: it is to be renewed
+}
+
+// ReadCookie is CheckCookie that returns all that the cookie says.
+func (s *Sticky) ReadCookie(value []byte, now int64) (v Visitor, ok bool) {
 	if len(value) > longestCookie || len(value) < len(cookieVersion)+tagLength+1 {
-		return 0, Pin{}, false
+		return Visitor{}, false
 	}
 	signed, tag := value[:len(value)-tagLength-1], value[len(value)-tagLength:]
 	if value[len(signed)] != '.' || string(signed[:len(cookieVersion)]) != cookieVersion {
-		return 0, Pin{}, false
+		return Visitor{}, false
 	}
 	id, rest := cut(signed[len(cookieVersion):])
 	k := s.Keys.find(id)
 	if k == nil || !k.verify(signed, tag) {
-		return 0, Pin{}, false
+		return Visitor{}, false
 	}
 	// From here on the text is ours, or that of a node of another build: it is
 	// still read with care.
 	fields, n := parseFields(rest)
-	if n != 2 && n != 4 {
-		return 0, Pin{}, false
+	if n != 2 && n != 4 && n != 5 {
+		return Visitor{}, false
 	}
 	if fields[0] >= Buckets || !s.current(k, fields[1], now) {
-		return 0, Pin{}, false
+		return Visitor{}, false
 	}
-	if n == 4 {
-		pin = Pin{Version: fields[2], Epoch: fields[3], Issued: fields[1]}
+	v = Visitor{Bucket: int(fields[0]), Aged: now-fields[1] > int64(s.maxAge()/time.Second)/2}
+	if n >= 4 {
+		v.Pin = Pin{Version: fields[2], Epoch: fields[3], Issued: fields[1]}
 	}
-	return int(fields[0]), pin, true
+	if n == 5 {
+		v.Pin.Issued = min(fields[4], fields[1])
+	}
+	return v, true
 }
 
 // AppendCookie appends the value of a Set-Cookie header that keeps the client in
@@ -91,7 +107,8 @@ func (s *Sticky) AppendCookie(dst []byte, bucket int, now int64, secure bool) []
 	return s.AppendPinned(dst, bucket, Pin{}, now, secure)
 }
 
-// AppendPinned is AppendCookie with a pin, unless that is zero. Its time is now.
+// AppendPinned is AppendCookie with a pin, unless that is zero. One without a time
+// is given now.
 func (s *Sticky) AppendPinned(dst []byte, bucket int, pin Pin, now int64, secure bool) []byte {
 	dst = append(dst, s.Name...)
 	dst = append(dst, '=')
@@ -108,6 +125,10 @@ func (s *Sticky) AppendPinned(dst []byte, bucket int, pin Pin, now int64, secure
 		dst = strconv.AppendInt(dst, pin.Version, 10)
 		dst = append(dst, '.')
 		dst = strconv.AppendInt(dst, pin.Epoch, 10)
+		if pin.Issued != 0 && pin.Issued != now {
+			dst = append(dst, '.')
+			dst = strconv.AppendInt(dst, pin.Issued, 10)
+		}
 	}
 	tag := k.tag(dst[start:])
 	dst = append(dst, '.')
@@ -178,10 +199,10 @@ func cut(text []byte) (before, after []byte) {
 	return text, nil
 }
 
-// parseFields reads up to four decimal numbers below 10^12 with dots between
+// parseFields reads up to five decimal numbers below 10^12 with dots between
 // them, as AppendInt writes them: without signs or leading zeros. What is not
 // that has 0 fields.
-func parseFields(text []byte) (fields [4]int64, n int) {
+func parseFields(text []byte) (fields [5]int64, n int) {
 	digits := 0
 	for _, c := range text {
 		switch {

@@ -5,7 +5,7 @@ package route
 type Pin struct {
 	Version int64 // a number that means what Pins of the same epoch say
 	Epoch   int64 // of the rollout that it was given in; never 0
-	Issued  int64 // unix seconds
+	Issued  int64 // when it was given, in unix seconds; 0: now
 }
 
 // Pins say which pins hold. Immutable once in a Table.

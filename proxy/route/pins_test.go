@@ -18,14 +18,44 @@ func TestCookie_CarriesItsPin(t *testing.T) {
 			t.Fatalf("%s is longer than what is read back", value)
 		}
 		pin.Issued = testNow
-		bucket, got, ok := s.ReadCookie(value, testNow+60)
-		if !ok || bucket != Buckets-1 || got != pin {
-			t.Fatalf("%s: bucket %d, %+v, %v", value, bucket, got, ok)
+		got, ok := s.ReadCookie(value, testNow+60)
+		if !ok || got != (Visitor{Bucket: Buckets - 1, Pin: pin}) {
+			t.Fatalf("%s: %+v, %v", value, got, ok)
 		}
 		at := rapid.IntRange(0, len(value)-1).Draw(t, "flipped")
 		value[at] ^= 1
-		if _, got, ok := s.ReadCookie(value, testNow); ok || got != (Pin{}) {
+		if got, ok := s.ReadCookie(value, testNow); ok || got != (Visitor{}) {
 			t.Fatalf("the forged %s gives %+v", value, got)
+		}
+	})
+}
+
+// A client that comes back within half of the cookie's life keeps its bucket, its
+// pin and the time that it was pinned, however often the cookie is renewed.
+func TestCookie_IsRenewedBeforeItEnds(t *testing.T) {
+	s := testSticky(t)
+	half := int64(s.MaxAge/time.Second) / 2
+	rapid.Check(t, func(t *rapid.T) {
+		want := Visitor{Bucket: rapid.IntRange(0, Buckets-1).Draw(t, "bucket")}
+		if rapid.Bool().Draw(t, "pinned") {
+			want.Pin = Pin{Version: rapid.Int64Range(0, MaxVersions).Draw(t, "version"), Epoch: rapid.Int64Range(1, 999_999_999_999).Draw(t, "epoch"), Issued: testNow}
+		}
+		issue := func(now int64) []byte {
+			value, _, _ := bytes.Cut(s.AppendPinned(nil, want.Bucket, want.Pin, now, false), []byte(";"))
+			return value[len(s.Name)+1:]
+		}
+		now, issued := int64(testNow), int64(testNow)
+		value := issue(now)
+		for range rapid.IntRange(1, 20).Draw(t, "visits") {
+			now += rapid.Int64Range(0, half).Draw(t, "gap")
+			got, ok := s.ReadCookie(value, now)
+			want.Aged = now-issued > half
+			if !ok || got != want || len(value) > longestCookie {
+				t.Fatalf("%s after %d s: %+v, want %+v, %v", value, now-testNow, got, want, ok)
+			}
+			if got.Aged {
+				value, issued = issue(now), now
+			}
 		}
 	})
 }
@@ -58,7 +88,8 @@ func FuzzReadCookie_Pins(f *testing.F) {
 	}
 	pins := &Pins{Epoch: 4, Versions: []*Version{{Name: "blue"}, {Name: "green"}}}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_, pin, ok := s.ReadCookie(signed(s, string(text)), time.Unix(testNow, 0).Unix())
+		v, ok := s.ReadCookie(signed(s, string(text)), time.Unix(testNow, 0).Unix())
+		pin := v.Pin
 		if !ok && pin != (Pin{}) {
 			t.Fatalf("a cookie that is refused has the pin %+v", pin)
 		}

@@ -108,7 +108,7 @@ func TestCookie_Refused(t *testing.T) {
 	f("another version", signed(s, fmt.Sprintf("v2.%s.42.%d", id, testNow)), testNow)
 	f("a field too many", signed(s, fmt.Sprintf("v1.%s.42.%d.1", id, testNow)), testNow)
 	f("bad pin", signed(s, fmt.Sprintf("v1.%s.42.%d.x.7", id, testNow)), testNow)
-	f("two fields too many", signed(s, fmt.Sprintf("v1.%s.42.%d.1.7.9", id, testNow)), testNow)
+	f("three fields too many", signed(s, fmt.Sprintf("v1.%s.42.%d.1.7.9.9", id, testNow)), testNow)
 }
 
 func TestCookie_PinnedCarriesItsBucketToo(t *testing.T) {
