@@ -145,6 +145,7 @@ type Controller struct {
 	waiters   []waiter
 	announced int64 // revision that nodes/<node> last carried
 	said      time.Time
+	forms     forms
 	unsaid    bool      // what cannot be read has changed since
 	tallied   time.Time // when tallies/<node> was last written
 	tallying  bool      // it is there
@@ -187,7 +188,7 @@ func New(o Options) *Controller {
 		o.Resolve = lookUp
 	}
 	c := &Controller{
-		opts: o, log: o.Log, clock: time.Now,
+		opts: o, log: o.Log, clock: time.Now, forms: forms{written: 1, settles: formSettles},
 		inbox: make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
 		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, kills: map[string]Kill{}, cuts: map[string]map[string]rollout.Cut{},

@@ -82,6 +82,7 @@ func (l *lab) start() {
 	})
 	if l.schema > 0 {
 		l.mirror.schema = l.schema
+		l.forms.settles = 0
 	}
 	if l.clock != nil {
 		l.Controller.clock = l.clock

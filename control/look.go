@@ -48,6 +48,7 @@ func (c *Controller) look(now time.Time) {
 		c.log.Info("leadership changed", zap.String("node", c.opts.Node), zap.Bool("leading", leading))
 	}
 	c.watchBlindness(now)
+	c.forms = c.forms.look(c.readByAll(), now)
 	c.hear()
 	tick := stats.TickOf(c.opts.Now())
 	c.looks++

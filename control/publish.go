@@ -14,7 +14,7 @@ func (c *Controller) publish() {
 	in := compile.Input{
 		Revision: c.mirror.revision, Cuts: c.cutsInForce(), Keys: c.mirror.keys, Addresses: c.names.addresses,
 		Endpoints: c.opts.Endpoints, Recorders: c.opts.Recorders, Last: c.built,
-		Services: c.mirror.sources, States: c.mirror.splits,
+		Services: c.mirror.sources, States: c.mirror.splits, Unread: c.mirror.unreadStates(),
 		Flags: make(map[string]compile.FlagSource, len(c.mirror.flags)),
 	}
 	for name, doc := range c.mirror.flags {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/weirproxy/weir/control/store"
 )
@@ -57,13 +58,54 @@ func (m *mirror) readable(kv store.KV) error {
 	return nil
 }
 
-// schema is the form in which this node writes: the newest that every live node reads.
-func (c *Controller) schema() int {
+// formSettles is how long every live node must read a newer form before it is
+// written: one that is away for a restart must find what it can read.
+const formSettles = 10 * time.Minute
+
+// forms is what a Controller knows of the forms that its fleet reads.
+type forms struct {
+	written int // at most
+	settles time.Duration
+	since   time.Time // when all could read a newer one; zero: they cannot
+}
+
+// look takes in that every live node reads forms up to the given one.
+func (f forms) look(lowest int, now time.Time) forms {
+	switch {
+	case lowest <= f.written:
+		f.written, f.since = lowest, time.Time{}
+	case f.since.IsZero():
+		f.since = now
+	case now.Sub(f.since) >= f.settles:
+		f.written, f.since = lowest, time.Time{}
+	}
+	return f
+}
+
+// readByAll is the newest form that every live node reads.
+func (c *Controller) readByAll() int {
 	lowest := c.mirror.schema
 	for _, n := range c.mirror.nodes {
 		lowest = min(lowest, max(n.value.SchemaMax, 1))
 	}
 	return lowest
+}
+
+// schema is the form in which this node writes.
+func (c *Controller) schema() int { return min(c.forms.written, c.readByAll()) }
+
+// unreadStates are the services whose state this node cannot read, with the reason.
+func (m *mirror) unreadStates() map[string]string {
+	var unread map[string]string
+	for key, why := range m.bad {
+		if prefix, name := split(key); prefix == store.States {
+			if unread == nil {
+				unread = make(map[string]string)
+			}
+			unread[name] = why
+		}
+	}
+	return unread
 }
 
 // encode writes v as the store keeps it, in the present form. Fields of old that

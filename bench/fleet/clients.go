@@ -108,7 +108,7 @@ func talked(name string) lab.Document {
 
 // question draws what to ask.
 func (t target) question() asked {
-	in := asked{service: t.service, verb: "weigh", green: 10 * rand.IntN(10), rollout: t.rollout}
+	in := asked{service: t.service, verb: "weigh", green: 10 * rand.IntN(11), rollout: t.rollout}
 	switch draw := rand.IntN(100); {
 	case draw < 35:
 		in.verb = "read"
@@ -120,6 +120,8 @@ func (t target) question() asked {
 		in.verb = "resume"
 	case draw < 80 && t.rollout != "":
 		in.verb = "abort"
+	case draw < 85 && t.rollout != "":
+		in.verb = "promote"
 	}
 	return in
 }
@@ -169,7 +171,7 @@ func (in asked) understand(a *lab.Answer) (out answered) {
 		if a.Into(&s) != nil {
 			return answered{status: doubtful}
 		}
-		return answered{green: int(100*weight(s.Weights["green"]) + 0.5), revision: s.StateRevision, rollout: s.Rollout}
+		return answered{green: int(100*weight(s.Weights["green"]) + 0.5), stable: s.Stable, revision: s.StateRevision, rollout: s.Rollout}
 	}
 	var r struct {
 		ID       string   `json:"id"`

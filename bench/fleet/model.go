@@ -12,8 +12,8 @@ import (
 // asked is what a client asked of the weights of one service.
 type asked struct {
 	service string
-	verb    string // weigh, read, pause, resume or abort
-	green   int    // percent that weigh gives the version that is not stable
+	verb    string // weigh, read, pause, resume, promote or abort
+	green   int    // percent that weigh gives green; blue has the rest
 	match   int64  // If-Match of weigh: revision of the service's state; 0: none
 	rollout string // that a verb is for
 }
@@ -23,6 +23,7 @@ type answered struct {
 	status   status
 	revision int64  // of the state after a change, or as it was read
 	green    int    // as it was read
+	stable   string // as it was read
 	rollout  string // in force then; empty: none
 }
 
@@ -44,6 +45,22 @@ type weights struct {
 	green    int
 	rollout  string // in force; empty: none
 	paused   bool
+	swapped  bool // green is stable
+}
+
+// home is green's weight with all on stable.
+func (w weights) home() int {
+	if w.swapped {
+		return 100
+	}
+	return 0
+}
+
+func (w weights) stable() string {
+	if w.swapped {
+		return "green"
+	}
+	return "blue"
 }
 
 // unnamed is a rollout whose id was lost with an answer.
@@ -92,7 +109,7 @@ func (w weights) read(out answered) (bool, weights) {
 	if out.status != done {
 		return out.status == doubtful, w
 	}
-	same := w.green == out.green && (w.revision == 0 || w.revision == out.revision) && w.is(out.rollout)
+	same := w.green == out.green && w.stable() == out.stable && (w.revision == 0 || w.revision == out.revision) && w.is(out.rollout)
 	w.revision, w.rollout = out.revision, out.rollout
 	return same, w
 }
@@ -104,24 +121,25 @@ func (w weights) is(rollout string) bool {
 
 func (w weights) weigh(in asked, out answered) (bool, weights) {
 	matches := in.match == 0 || w.revision == 0 || in.match == w.revision
-	next := weights{revision: out.revision, green: in.green, paused: w.paused, rollout: w.rollout}
+	back := in.green == w.home()
+	next := weights{revision: out.revision, green: in.green, paused: w.paused, rollout: w.rollout, swapped: w.swapped}
 	if w.rollout == "" {
 		next.paused, next.rollout = false, cmp.Or(out.rollout, unnamed)
 	} else if out.rollout != "" {
 		next.rollout = out.rollout
 	}
-	if in.green == 0 { // all is stable's again: the rollout is over
+	if back { // all is stable's again: the rollout is over
 		next.paused, next.rollout = false, ""
 	}
 	switch out.status {
 	case done:
-		if w.ended(in.green == 0 && in.match == 0, out) {
+		if w.ended(back && in.match == 0, out) {
 			return true, w
 		}
-		continues := w.rollout == "" || in.green == 0 || w.is(out.rollout)
+		continues := w.rollout == "" || back || w.is(out.rollout)
 		return matches && w.green != in.green && out.revision > w.revision && continues, next
 	case nothing:
-		if in.green == 0 && in.match == 0 && w.green != 0 {
+		if back && in.match == 0 && w.green != in.green {
 			// Its cut had the effect, and the leader was quicker to write it down.
 			next.revision = 0
 			return true, next
@@ -142,20 +160,23 @@ func (w weights) weigh(in asked, out answered) (bool, weights) {
 // ended reports whether a change that takes all back to stable was done together
 // with another one that does: one transaction answers both.
 func (w weights) ended(back bool, out answered) bool {
-	return back && w.rollout == "" && w.green == 0 && (out.revision == w.revision || w.revision == 0)
+	return back && w.rollout == "" && w.green == w.home() && (out.revision == w.revision || w.revision == 0)
 }
 
 func (w weights) act(in asked, out answered) (bool, weights) {
 	mine := w.rollout != "" && w.is(in.rollout)
 	allowed := mine
-	next := weights{revision: out.revision, green: w.green, rollout: in.rollout, paused: w.paused}
+	next := weights{revision: out.revision, green: w.green, rollout: in.rollout, paused: w.paused, swapped: w.swapped}
 	switch in.verb {
 	case "pause":
 		allowed, next.paused = mine && !w.paused, true
 	case "resume":
 		allowed, next.paused = mine && w.paused, false
 	case "abort":
-		next = weights{revision: out.revision}
+		next = weights{revision: out.revision, green: w.home(), swapped: w.swapped}
+	case "promote":
+		next = weights{revision: out.revision, swapped: !w.swapped}
+		next.green = next.home()
 	}
 	switch out.status {
 	case done:

@@ -20,7 +20,7 @@ func TestModel_FindsWhatIsNotLinearizable(t *testing.T) {
 	weigh := func(green int, match int64) asked { return asked{verb: "weigh", green: green, match: match} }
 	wrote := func(revision int64) answered { return answered{status: done, revision: revision, rollout: "r1"} }
 	saw := func(green int, revision int64) answered {
-		return answered{status: done, green: green, revision: revision, rollout: "r1"}
+		return answered{status: done, green: green, stable: "blue", revision: revision, rollout: "r1"}
 	}
 	read, pause := asked{verb: "read"}, asked{verb: "pause", rollout: "r1"}
 	cases := []struct {
@@ -66,6 +66,17 @@ func TestModel_FindsWhatIsNotLinearizable(t *testing.T) {
 		}, porcupine.Illegal},
 		{"forbidden although it was not", []porcupine.Operation{
 			at(1, 2, weigh(10, 0), wrote(5)), at(3, 4, pause, answered{status: forbids}),
+		}, porcupine.Illegal},
+		{"promoted, and stable is another", []porcupine.Operation{
+			at(1, 2, weigh(10, 0), wrote(5)), at(3, 4, asked{verb: "promote", rollout: "r1"}, wrote(6)),
+			at(5, 6, read, answered{status: done, green: 100, stable: "green", revision: 6}),
+			at(7, 8, weigh(40, 6), answered{status: done, revision: 7, rollout: "r2"}),
+			at(9, 10, asked{verb: "abort", rollout: "r2"}, answered{status: done, revision: 8}),
+			at(11, 12, read, answered{status: done, green: 100, stable: "green", revision: 8}),
+		}, porcupine.Ok},
+		{"promoted, and stable is the same", []porcupine.Operation{
+			at(1, 2, weigh(10, 0), wrote(5)), at(3, 4, asked{verb: "promote", rollout: "r1"}, wrote(6)),
+			at(5, 6, read, answered{status: done, green: 100, stable: "blue", revision: 6}),
 		}, porcupine.Illegal},
 		{"aborted, and seen again", []porcupine.Operation{
 			at(1, 2, weigh(10, 0), wrote(5)), at(3, 4, asked{verb: "abort", rollout: "r1"}, wrote(6)), at(5, 6, read, saw(10, 5)),

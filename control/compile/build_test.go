@@ -345,3 +345,29 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	})
 }
+
+func TestBuild_AStateThatCannotBeReadIsNotTakenForNone(t *testing.T) {
+	b := newBench(t)
+	b.put(document("shop", "/"))
+	b.weigh("shop", map[string]configs.Weight{"blue": 2_000, "green": 8_000})
+	b.build()
+	known := b.States["shop"]
+	delete(b.States, "shop")
+	b.Unread = map[string]string{"shop": "it was written by a newer weir"}
+	if s := b.build().Service("shop"); s == nil || b.out.Built.Effective("shop")["green"] != 8_000 {
+		t.Errorf("the last good split is gone: %v", b.out.Built.Effective("shop"))
+	}
+	b.refused("shop", "newer weir")
+
+	fresh := newBench(t) // a process that begins
+	fresh.put(document("shop", "/"))
+	fresh.Unread = b.Unread
+	if s := fresh.build().Service("shop"); s != nil {
+		t.Errorf("its users went to what the document began with: %+v", s.Versions)
+	}
+	fresh.refused("shop", "newer weir")
+	fresh.States["shop"], fresh.Unread = known, nil
+	if s := fresh.build().Service("shop"); s == nil {
+		t.Error("a state that can be read again is not served")
+	}
+}

@@ -4,6 +4,7 @@
 package compile
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -43,6 +44,10 @@ type Input struct {
 
 	// States are by name of the service. A service without one is all on stable.
 	States map[string]State
+
+	// Unread are services whose state cannot be read, with the reason. One that is
+	// not among States either keeps its last good form, and else has no route.
+	Unread map[string]string
 
 	// Cuts are those in etcd and in this node's journal together, in any order.
 	// A cut counts wherever it stands: see rollout.Service.Counts.
@@ -198,6 +203,10 @@ type builder struct {
 func (b *builder) form(name string, source Source) *built {
 	last := b.Last.services[name]
 	state, ok := b.States[name]
+	if why, unread := b.Unread[name]; unread && !ok {
+		// What a new service begins with is not what this one has come to.
+		return b.lastGood(name, State{}, errors.New(why))
+	}
 	if !ok {
 		state = State{Service: rollout.NewService(source.Document, time.Time{})}
 	}

@@ -44,6 +44,10 @@ func (b *builder) compileFlags() {
 	for name, source := range b.Flags {
 		last, id := b.Last.flags[name], configs.FlagService(name)
 		state, ok := b.States[id]
+		if why, unread := b.Unread[id]; unread && !ok && last == nil {
+			b.refused[id] = why
+			continue
+		}
 		if !ok {
 			state = State{Service: rollout.NewService(source.Document.Service(), time.Time{})}
 		}

@@ -50,9 +50,9 @@ func (m *machine) tickPending(t Tick) {
 		m.wait(WaitHealth, "%s", m.batchDown())
 	case !m.smoked():
 		m.runSmoke()
+	case m.held(t): // before the acknowledgements: to write that it is held needs new ones
 	case !t.Acked:
 		m.wait(WaitAck, "not every node has applied the present state")
-	case m.held(t):
 	default:
 		reason := r.To + " is healthy"
 		if r.Smoke != nil {
@@ -137,12 +137,12 @@ func (m *machine) tickStage(t Tick) {
 		m.wait(WaitHealth, "stable version %s has no healthy endpoint", r.From)
 	case m.nextRaises() && !m.batchUp(t):
 		m.wait(WaitHealth, "%s", m.batchDown())
-	case !t.Acked:
-		m.wait(WaitAck, "not every node has applied the present state")
 	case m.stops():
 		r.Passed = true
 		m.hold(self, passed+"; the plan waits for a person to resume or promote it", &v)
 	case m.held(t):
+	case !t.Acked:
+		m.wait(WaitAck, "not every node has applied the present state")
 	default:
 		r.Verdict = &v
 		m.next(self, passed)
