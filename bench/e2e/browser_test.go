@@ -120,18 +120,22 @@ func eval[T any](b *browser, expression string) (value T) {
 	return value
 }
 
-// await waits until an expression is true.
+// await waits until an expression is true. While a page gives way to the next
+// there is none to ask: that is no failure.
 func (b *browser) await(what, expression string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		if eval[bool](b, "Boolean("+expression+")") {
+	var last error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		done, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		cancel()
+		if done && err == nil {
 			return
 		}
-		if time.Now().After(deadline) {
-			b.shot("failed")
-			b.t.Fatalf("the page did not show %s; it says:\n%s", what, b.text("body"))
-		}
+		last = err
 	}
+	b.shot("failed")
+	b.t.Fatalf("the page did not show %s (%v); it says:\n%s", what, last, b.text("body"))
 }
 
 // awaitText waits until what a selector finds holds a text.
@@ -151,9 +155,24 @@ func (b *browser) text(selector string) string {
 	return text
 }
 
+// click clicks in the middle of what a selector finds, wherever that is now.
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	b.run(chromedp.Click(chromedp.CSS(selector)))
+	b.await(selector, fmt.Sprintf("document.querySelector(%q)", selector))
+	at := eval[struct{ X, Y float64 }](b, fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		e.scrollIntoView({block: 'center', behavior: 'instant'});
+		const r = e.getBoundingClientRect();
+		return {X: r.x + r.width / 2, Y: r.y + r.height / 2};
+	})()`, selector))
+	b.run(chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// write types a text into what a selector finds.
+func (b *browser) write(selector, text string) {
+	b.t.Helper()
+	b.await(selector, fmt.Sprintf("(document.querySelector(%[1]q)?.focus(), document.activeElement === document.querySelector(%[1]q))", selector))
+	b.press(text)
 }
 
 // tabTo presses Tab until an element has the focus, as somebody without a mouse

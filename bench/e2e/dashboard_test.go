@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/weirproxy/weir/bench/lab"
 )
 
@@ -33,8 +31,7 @@ func dashboardWorld(t *testing.T) (*world, *browser) {
 
 func (b *browser) logIn(token string) {
 	b.t.Helper()
-	b.await("the form", "document.querySelector('#token')")
-	b.run(chromedp.SendKeys(chromedp.CSS("#token"), token+"\r"))
+	b.write("#token", token+"\r")
 }
 
 // began starts a canary that stays at 25 %.
@@ -171,7 +168,7 @@ func TestDashboard_APersonActsByKeyboardAndMouse(t *testing.T) {
 	}
 	b.press("\r")
 	b.await("the dialog", "document.querySelector('dialog[open]') && document.activeElement.id === 'confirm-reason'")
-	b.run(chromedp.KeyEvent("checkout is slow"))
+	b.press("checkout is slow")
 	if text := b.text("dialog"); strings.Contains(text, "100%") {
 		t.Errorf("the dialog of an abort says %q", text)
 	}
@@ -235,7 +232,7 @@ func TestDashboard_IsLiveWithAThousandServices(t *testing.T) {
 	b.logIn(viewerToken)
 	b.awaitText("#facts", "1\u202f001 services")
 	b.mark()
-	b.run(chromedp.SendKeys(chromedp.CSS("#q"), "0777"))
+	b.write("#q", "0777")
 	b.await("one service", "document.querySelectorAll('#services tbody').length === 1 && document.querySelector('#s-svc-0777')")
 	b.await("its requests", "parseFloat(document.querySelector('#s-svc-0777 td.version ~ td.n ~ td.n').innerText) > 20")
 	if at := eval[string](b, "document.activeElement.id + document.activeElement.value"); at != "q0777" {
