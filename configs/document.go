@@ -20,6 +20,7 @@ const (
 	KindNotifier Kind = "Notifier"
 	KindFreeze   Kind = "Freeze"
 	KindFlag     Kind = "Flag"
+	KindRelease  Kind = "Release"
 )
 
 // Document is one decoded document: exactly one of its pointers is set. It is
@@ -34,6 +35,7 @@ type Document struct {
 	Notifier *Notifier
 	Freeze   *Freeze
 	Flag     *Flag
+	Release  *Release
 
 	places map[string]place
 }
@@ -53,11 +55,14 @@ func (d *Document) Kind() Kind {
 		return KindFreeze
 	case d.Flag != nil:
 		return KindFlag
+	case d.Release != nil:
+		return KindRelease
 	}
 	return ""
 }
 
-// Name is the document's own name. A Rollout has none: it gives its service's.
+// Name is the document's own name. A Rollout has none: it gives its service's. A
+// Release is named by application and version: shop/v1.5.0.
 func (d *Document) Name() string {
 	switch d.Kind() {
 	case KindNode:
@@ -72,6 +77,8 @@ func (d *Document) Name() string {
 		return d.Freeze.Name
 	case KindFlag:
 		return d.Flag.Name
+	case KindRelease:
+		return d.Release.Name()
 	}
 	return ""
 }
@@ -180,7 +187,7 @@ func decodeDocument(root *node, kind Kind) (Document, Problems) {
 
 // target makes the value that the document's kind asks for, or reports why not.
 func (d *decoder) target(root *node, wanted Kind, document *Document) any {
-	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag)}
+	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag), string(KindRelease)}
 	kind, at := wanted, where{"kind", "kind"}
 	var first *node
 	for _, e := range root.entries {
@@ -218,6 +225,9 @@ func (d *decoder) target(root *node, wanted Kind, document *Document) any {
 	case KindFlag:
 		document.Flag = new(Flag)
 		return document.Flag
+	case KindRelease:
+		document.Release = new(Release)
+		return document.Release
 	case "":
 		d.fail(root, at, "write kind: "+oneOf(kinds), "the document does not say what it is")
 	default:
@@ -268,6 +278,8 @@ func (d *Document) check() Problems {
 		return d.Freeze.Validate()
 	case KindFlag:
 		return d.Flag.Validate()
+	case KindRelease:
+		return d.Release.Validate()
 	}
 	return nil
 }

@@ -111,6 +111,10 @@ type Rollout struct {
 	// Hooks are HTTP services that are asked or told; each name once, at most 16.
 	Hooks []Hook `json:"hooks,omitempty" yaml:"hooks,omitempty"`
 
+	// Release is the version of the service's application that is released by it,
+	// as its Release document names it. Empty: what To is called.
+	Release string `json:"release,omitempty" yaml:"release,omitempty"`
+
 	// Meta is shown with the rollout: `by`, `via`, links. At most 32 entries, 16 KiB
 	// in all. Empty: nothing.
 	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`

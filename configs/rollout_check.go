@@ -212,6 +212,9 @@ func (p *Rollout) checkVersion(r *report) {
 }
 
 func (p *Rollout) checkMeta(r *report) {
+	if p.Release != "" && !isVersionName(p.Release) {
+		r.add("release", versionHint, "%q is not a name of a version", p.Release)
+	}
 	if len(p.Meta) > maxMeta {
 		r.add("meta", fmt.Sprintf("keep at most %d", maxMeta), "there are %d entries", len(p.Meta))
 	}

@@ -8,7 +8,7 @@ import (
 
 // Stored are the documents that live in etcd.
 type Stored interface {
-	Service | Rollout | Notifier | Freeze | Flag
+	Service | Rollout | Notifier | Freeze | Flag | Release
 }
 
 // Encode gives the canonical JSON of a document, its kind first: what is put
@@ -45,6 +45,9 @@ func DecodeStoredFreeze(data []byte) (*Freeze, error) { return decodeStored[Free
 // DecodeStoredFlag reads the value of flags/<name> as tolerantly.
 func DecodeStoredFlag(data []byte) (*Flag, error) { return decodeStored[Flag](data) }
 
+// DecodeStoredRelease reads the value of releases/<application>/<version> as tolerantly.
+func DecodeStoredRelease(data []byte) (*Release, error) { return decodeStored[Release](data) }
+
 func decodeStored[T Stored](data []byte) (*T, error) {
 	var stored struct {
 		Kind Kind `json:"kind"`
@@ -76,6 +79,8 @@ func kindOf(document any) Kind {
 		return KindNotifier
 	case Flag:
 		return KindFlag
+	case Release:
+		return KindRelease
 	default:
 		return KindFreeze
 	}

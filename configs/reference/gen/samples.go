@@ -48,6 +48,8 @@ func rootOf(d *configs.Document) (reflect.Value, func() configs.Problems) {
 		return reflect.ValueOf(d.Rollout).Elem(), d.Rollout.Validate
 	case configs.KindNotifier:
 		return reflect.ValueOf(d.Notifier).Elem(), d.Notifier.Validate
+	case configs.KindRelease:
+		return reflect.ValueOf(d.Release).Elem(), d.Release.Validate
 	case configs.KindFlag:
 		return reflect.ValueOf(d.Flag).Elem(), d.Flag.Validate
 	}
