@@ -1,0 +1,115 @@
+// Package release knows what shipped where: it folds releases, rollouts and
+// reported deployments into what each environment runs, which tasks are live, what
+// is pending, and how well a team deploys. It is pure.
+package release
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/rollout"
+)
+
+// State is how a deployment went.
+type State string
+
+// States of a deployment. The last five are final.
+const (
+	Waiting    State = "waiting"     // accepted, no user has met it
+	Deploying  State = "deploying"   // a part of the users is on it
+	Live       State = "live"        // all users are on it, or were until the next one
+	RolledBack State = "rolled_back" // put back by weir
+	Aborted    State = "aborted"     // put back by a person
+	Failed     State = "failed"      // ended before a user met it
+	Superseded State = "superseded"  // another one took its place
+)
+
+// Final reports whether a deployment is over.
+func (s State) Final() bool { return s != Waiting && s != Deploying }
+
+// States are all of them.
+func States() []State {
+	return []State{Waiting, Deploying, Live, RolledBack, Aborted, Failed, Superseded}
+}
+
+// Deployment is one attempt to bring a version into an environment: a rollout, or
+// what another system reported. It is the JSON of deployments/<id> and of the API.
+type Deployment struct {
+	ID          string         `json:"id"`
+	Application string         `json:"application"`
+	Environment string         `json:"environment"`
+	Version     string         `json:"version" doc:"Of the application: the release that was deployed"`
+	Service     string         `json:"service,omitempty" doc:"Of a rollout of weir's own"`
+	Rollout     string         `json:"rollout,omitempty" doc:"Id of the rollout; empty: it was reported"`
+	State       State          `json:"state" enum:"waiting,deploying,live,rolled_back,aborted,failed,superseded"`
+	Weight      configs.Weight `json:"weight,omitempty" doc:"Share of the users that are on it while it is deploying"`
+	By          string         `json:"by,omitempty" doc:"Who"`
+	Via         string         `json:"via,omitempty" doc:"What with: a pipeline, say"`
+	Link        string         `json:"link,omitempty" doc:"To the pipeline or its log"`
+	Reason      string         `json:"reason,omitempty" doc:"Why it ended as it did"`
+	StartedAt   time.Time      `json:"started_at"`
+	EndedAt     time.Time      `json:"ended_at,omitzero"`
+}
+
+// Took is how long the deployment took; 0: it is not over.
+func (d *Deployment) Took() time.Duration {
+	if d.EndedAt.IsZero() {
+		return 0
+	}
+	return d.EndedAt.Sub(d.StartedAt)
+}
+
+// FromRollout is a rollout of a service as a deployment. False: it is none that
+// people count, such as weights by hand or a flag's.
+func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
+	if r.Strategy == configs.StrategyManual || r.Strategy == configs.StrategyFlag {
+		return Deployment{}, false
+	}
+	d := Deployment{
+		ID: r.ID, Application: cmp.Or(doc.Application, r.Service), Environment: cmp.Or(doc.Environment, DefaultEnvironment),
+		Version: cmp.Or(r.Plan.Release, r.To), Service: r.Service, Rollout: r.ID,
+		By: cmp.Or(r.Plan.Meta["by"], r.Actor), Via: r.Plan.Meta["via"], Link: r.Plan.Meta["pipeline"], Reason: r.Reason,
+		StartedAt: r.StartedAt, EndedAt: r.EndedAt,
+	}
+	switch r.Phase {
+	case rollout.Queued, rollout.Pending:
+		d.State = Waiting
+	case rollout.Succeeded:
+		d.State, d.Weight = Live, configs.Whole
+	case rollout.RolledBack:
+		d.State = RolledBack
+	case rollout.Aborted:
+		d.State = Aborted
+	case rollout.Failed:
+		d.State = Failed
+	case rollout.Superseded:
+		d.State = Superseded
+	default:
+		if d.Weight = r.Weights[r.To]; d.Weight > 0 {
+			d.State = Deploying
+		} else {
+			d.State = Waiting
+		}
+	}
+	return d, true
+}
+
+// DefaultEnvironment is that of services which name none.
+const DefaultEnvironment = "production"
+
+// sorted returns the deployments of an application in the order in which they
+// began; environment "" is all of them.
+func sorted(all []Deployment, application, environment string) []Deployment {
+	var own []Deployment
+	for _, d := range all {
+		if d.Application == application && (environment == "" || d.Environment == environment) {
+			own = append(own, d)
+		}
+	}
+	slices.SortStableFunc(own, func(a, b Deployment) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return own
+}
