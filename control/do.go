@@ -192,6 +192,13 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planKill(cmd, now)
 	case RestoreFlag:
 		return c.planRestore(cmd, now)
+	case ApplyRelease:
+		doc := cmd.Document
+		return planPut(c, c.releaseDocuments(), putting[configs.Release]{doc.Name(), doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+	case DeleteRelease:
+		return planRemove(c, c.releaseDocuments(), cmd.Application+"/"+cmd.Version, cmd.IfMatch, cmd.Actor, now)
+	case ReportDeployment:
+		return c.planReport(cmd, random, now)
 	case ApplyFreeze:
 		return c.planApplyFreeze(cmd, now)
 	case DeleteFreeze:

@@ -10,6 +10,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
 	"github.com/weirproxy/weir/control/notify"
+	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
@@ -44,8 +45,10 @@ type mirror struct {
 
 	notifiers map[string]entry[configs.Notifier]
 	freezes   map[string]entry[configs.Freeze]
-	flags     map[string]entry[configs.Flag] // each stands among services as well
-	kills     map[string]entry[Kill]         // by flag
+	flags     map[string]entry[configs.Flag]    // each stands among services as well
+	kills     map[string]entry[Kill]            // by flag
+	releases  map[string]entry[configs.Release] // by application/version
+	deploys   map[string]entry[release.Deployment]
 	queued    map[string]bool                // rollouts that wait for another
 	outbox    map[string]entry[notify.Entry] // by the key below outbox/
 	queues    map[string][]string            // keys of what is still to be delivered, by queue, in order
@@ -62,6 +65,7 @@ type mirror struct {
 	shown  []notify.Entry // what shownOutbox returns; nil: to be found
 	dead   []notify.Entry // what shownDead returns; nil: to be found
 	listed []NotifierView // what listNotifiers returns; nil: to be found
+	cut    *shipped       // what listShipped returns; nil: to be found
 }
 
 // nodeRecord is the value of nodes/<node>.
@@ -93,6 +97,8 @@ func newMirror() *mirror {
 		freezes:   make(map[string]entry[configs.Freeze]),
 		flags:     make(map[string]entry[configs.Flag]),
 		kills:     make(map[string]entry[Kill]),
+		releases:  make(map[string]entry[configs.Release]),
+		deploys:   make(map[string]entry[release.Deployment]),
 		outbox:    make(map[string]entry[notify.Entry]),
 		queues:    make(map[string][]string),
 		queued:    make(map[string]bool),
@@ -202,6 +208,12 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 			m.services[configs.FlagService(name)] = entry[configs.Service]{value: flag.value.Service(), raw: flag.raw, mod: flag.mod}
 		}
 		ch.served = true
+	case store.Releases:
+		err = putDocument(m.releases, name, kv, configs.DecodeStoredRelease)
+		ch.told, m.cut = true, nil
+	case store.Deploys:
+		err = put(m.deploys, name, kv)
+		ch.told, m.cut = true, nil
 	case store.Kills:
 		err = put(m.kills, name, kv)
 		ch.served = true
@@ -306,6 +318,12 @@ func (m *mirror) drop(key string, ch *changes) {
 		delete(m.flags, name)
 		delete(m.services, configs.FlagService(name))
 		ch.served = true
+	case store.Releases:
+		delete(m.releases, name)
+		ch.told, m.cut = true, nil
+	case store.Deploys:
+		delete(m.deploys, name)
+		ch.told, m.cut = true, nil
 	case store.Kills:
 		delete(m.kills, name)
 		ch.served = true

@@ -54,6 +54,7 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 		}
 	}
 	ops = append(ops, c.pruneOutbox(now)...)
+	ops = append(ops, c.mirror.pruneDeployments()...)
 	if len(ops) == 0 {
 		return
 	}

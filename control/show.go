@@ -57,6 +57,8 @@ func (c *Controller) show(now time.Time) {
 		})
 	}
 	v.Flags = c.showFlags(now)
+	s := c.mirror.listShipped()
+	v.Releases, v.Deployments = s.releases, s.deployments
 	v.Audit = c.mirror.newestAudit()
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)

@@ -8,6 +8,7 @@ import (
 	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/notify"
+	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/rollout"
 )
 
@@ -27,6 +28,11 @@ type View struct {
 	Notifiers []NotifierView // by name
 	Freezes   []FreezeView   // by name
 	Flags     []FlagView     // by name
+
+	// Releases are in the order in which they were applied, Deployments those that
+	// other systems reported, in no order. Neither may be changed.
+	Releases    []ReleaseView
+	Deployments []release.Deployment
 
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.

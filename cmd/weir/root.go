@@ -122,6 +122,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newTopCommand(),
 		c.newFreezeCommand(),
 		c.newFlagCommand(),
+		c.newReleaseCommand(),
 		c.newRolloutCommand(),
 		c.newNotifyCommand(),
 		c.newReplayCommand(),

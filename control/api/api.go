@@ -92,6 +92,8 @@ func New(o Options) *API {
 	a.registerNotifiers()
 	a.registerFreezes()
 	a.registerFlags()
+	a.registerReleases()
+	a.registerDeployments()
 	a.registerOutbox()
 	a.registerEvents()
 	a.registerProcess()

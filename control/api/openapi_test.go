@@ -65,6 +65,15 @@ GET /metrics
 GET /readyz
 GET /v1/audit
 GET /v1/events
+GET /v1/applications
+GET /v1/applications/{application}/tasks
+GET /v1/deployments
+POST /v1/deployments
+GET /v1/releases
+DELETE /v1/releases/{application}/{version}
+GET /v1/releases/{application}/{version}
+PUT /v1/releases/{application}/{version}
+GET /v1/releases/{application}/{version}/changelog
 DELETE /v1/flags/{name}
 GET /v1/flags
 GET /v1/flags/{name}

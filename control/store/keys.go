@@ -19,6 +19,8 @@ const (
 	Freezes   = "freezes/"
 	Flags     = "flags/"
 	Kills     = "kills/"
+	Releases  = "releases/"
+	Deploys   = "deployments/"
 	Outbox    = "outbox/"
 	Audit     = "audit/"
 
@@ -65,6 +67,12 @@ func FlagKey(name string) string { return Flags + name }
 // KillKey is the key of the fact that a person switched a flag off.
 func KillKey(flag string) string { return Kills + flag }
 
+// ReleaseKey is the key of a Release document.
+func ReleaseKey(application, version string) string { return Releases + application + "/" + version }
+
+// DeploymentKey is the key of a deployment that another system reported.
+func DeploymentKey(id string) string { return Deploys + id }
+
 // OutboxKey is the key of an effect that was decided and still has to be carried out.
 func OutboxKey(id string) string { return Outbox + id }
 
@@ -85,7 +93,7 @@ func CutOf(key string) (rollout, node string, ok bool) {
 // serve with etcd gone. What lives under a lease, the judge's counters and the
 // trail do not, and leaving them out keeps the copy quiet between changes.
 func cached(key string) bool {
-	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes, Flags, Kills} {
+	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys} {
 		if strings.HasPrefix(key, p) {
 			return true
 		}
