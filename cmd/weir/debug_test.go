@@ -112,7 +112,7 @@ func TestDebug_BundleHoldsNoSecret(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"state.json": `"keys/cookie"`, "node.json": `/edge.crt"`, "table.json": `"buckets": 10000`, "view.json": `"shop"`, "audit.json": `"apply"`,
+		"state.json": "\"keys/cookie\",\n      \"value\": \"[redacted]\"", "node.json": `/edge.crt"`, "table.json": `"buckets": 10000`, "view.json": `"shop"`, "audit.json": `"apply"`,
 		"events.json": `"rollout"`, "metrics.txt": "weir_split_weight_ratio", "log.jsonl": `"msg":"audit"`, "files.txt": "edge.key: -rw", "goroutines.txt": "control.(*Controller).Run",
 		"machine.txt": "open",
 	} {

@@ -125,7 +125,7 @@ func (r *redactor) value(name string, v any) any {
 func secretName(name string) bool {
 	name = strings.ToLower(name)
 	switch name {
-	case "header", "headers", "set", "add", "body", "contains", "meta", "values", "username":
+	case "header", "headers", "set", "add", "body", "contains", "meta", "values", "variants", "username":
 		return true
 	}
 	if strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "file") {
