@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/call"
 	"github.com/weirproxy/weir/control/notify"
 )
 
@@ -97,6 +98,26 @@ func (c *Controller) CheckNotifier(n *configs.Notifier) []string {
 	var warnings []string
 	for _, problem := range c.opts.CheckNotifier(n) {
 		warnings = append(warnings, fmt.Sprintf("on node %s: %s", c.opts.Node, problem))
+	}
+	return warnings
+}
+
+// CheckPlan says which secrets of a plan this node cannot read: those of its hooks.
+// Other nodes may differ, so these are warnings.
+func (c *Controller) CheckPlan(p *configs.Rollout) []string {
+	hooks := slices.Clone(p.Hooks)
+	for _, s := range p.Stages {
+		hooks = append(hooks, s.Hooks...)
+	}
+	secrets := call.Secrets{Dir: c.opts.Secrets}
+	var warnings []string
+	for _, h := range hooks {
+		if h.SecretFile == "" {
+			continue
+		}
+		if _, err := secrets.Read(h.SecretFile); err != nil {
+			warnings = append(warnings, fmt.Sprintf("on node %s: hook %s: %s", c.opts.Node, h.Name, err))
+		}
 	}
 	return warnings
 }

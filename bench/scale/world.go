@@ -21,8 +21,8 @@ func service(i int) string { return fmt.Sprintf("shop-%04d", i) }
 
 func host(i int) string { return service(i) + ".example.com" }
 
-func open(o options) (w *world, err error) {
-	w = &world{}
+func open(o options) (_ *world, err error) {
+	w := &world{}
 	if w.lab, err = lab.New(o.weir); err != nil {
 		return nil, err
 	}

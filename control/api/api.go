@@ -40,6 +40,9 @@ type Controller interface {
 	Subscribe(buffer int) (events <-chan control.Event, cancel func())
 	// CheckNotifier says what on this node stands in the way of a notifier.
 	CheckNotifier(n *configs.Notifier) []string
+
+	// CheckPlan says what on this node stands in the way of a plan.
+	CheckPlan(p *configs.Rollout) []string
 	// TestNotifier sends a message to a notifier from this node.
 	TestNotifier(ctx context.Context, name, actor string) (control.Reply, error)
 	// Applied waits until every live node has applied a revision.

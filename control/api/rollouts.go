@@ -101,7 +101,7 @@ func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, err
 		return nil, err
 	}
 	reply.Created = !in.DryRun
-	reply.Warnings = append(reply.Warnings, a.unproven(plan)...)
+	reply.Warnings = slices.Concat(reply.Warnings, a.unproven(plan), a.Control.CheckPlan(plan))
 	return changedOf(reply, "/v1/rollouts/"+reply.ID), nil
 }
 

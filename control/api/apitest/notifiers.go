@@ -49,6 +49,9 @@ func (c *Controller) deleteNotifier(cmd control.DeleteNotifier) (control.Reply, 
 	return control.Reply{Revision: revision, Name: cmd.Name, Text: "notifier " + cmd.Name + " deleted"}, nil
 }
 
+// CheckPlan warns of nothing.
+func (c *Controller) CheckPlan(*configs.Rollout) []string { return nil }
+
 // CheckNotifier warns of Slack's secret.
 func (c *Controller) CheckNotifier(n *configs.Notifier) []string {
 	if n.Slack == nil {
