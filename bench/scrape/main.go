@@ -55,65 +55,83 @@ func run(o options) (err error) {
 		return err
 	}
 	defer s.node.API.Close()
-	result := lab.NewResult(o.out)
-	result.Printf("%d services of 3 versions, one of each in use, embedded etcd; %d requests a second\n\n", o.services, o.rps)
-	missed := false
-	row := func(what, got string, bar string, ok bool) {
-		note := ""
-		if bar != "" {
-			note = "   bar " + bar
-		}
-		if !ok {
-			note, missed = note+"   MISSED", true
-		}
-		result.Printf("%-52s %14s%s\n", what, got, note)
+	alone, scraped, pages, err := s.measure(o)
+	if err != nil {
+		return err
 	}
+	resident, err := s.node.Resident()
+	if err != nil {
+		return err
+	}
+	t := &table{result: lab.NewResult(o.out)}
+	t.result.Printf("%d services of 3 versions, one of each in use, embedded etcd; %d requests a second\n\n", o.services, o.rps)
+	t.pages(pages, scraped.cpuBeyond(alone))
+	t.users(alone, scraped)
+	unused := recorderBytes(1000)
+	t.barred("memory of a version that is not used", fmt.Sprintf("%d B", unused), "1024 B", unused <= unusedBar)
+	t.row("the same of one in use", fmt.Sprintf("%d B", usedBytes(1000)))
+	t.row("resident memory of the node", kilobytes(int(resident)))
+	if err := t.result.Close(); err != nil {
+		return err
+	}
+	if t.missed {
+		return errors.New("a bar was missed")
+	}
+	return nil
+}
 
-	alone := s.serve(o.rps, time.Duration(o.scrapes)*pause, nil)
-	var pages []page
-	scraped := s.serve(o.rps, time.Duration(o.scrapes)*pause, func() error {
+// measure serves users without scrapes and then with them.
+func (s *scene) measure(o options) (alone, scraped served, pages []page, err error) {
+	length := time.Duration(o.scrapes) * pause
+	alone = s.serve(o.rps, length, nil)
+	scraped = s.serve(o.rps, length, func() error {
 		p, err := s.scrape()
 		pages = append(pages, p)
 		return err
 	})
-	if err := errors.Join(alone.err, scraped.err); err != nil {
-		return err
+	return alone, scraped, pages, errors.Join(alone.err, scraped.err)
+}
+
+// table is what was found beside its bars.
+type table struct {
+	result *lab.Result
+	missed bool
+}
+
+func (t *table) row(what, got string) { t.result.Printf("%-52s %14s\n", what, got) }
+
+func (t *table) barred(what, got, bar string, ok bool) {
+	note := ""
+	if !ok {
+		note, t.missed = "   MISSED", true
 	}
+	t.result.Printf("%-52s %14s   bar %s%s\n", what, got, bar, note)
+}
+
+func (t *table) pages(pages []page, cpu time.Duration) {
 	took := make([]time.Duration, len(pages))
 	for i, p := range pages {
 		took[i] = p.took
 	}
 	last := pages[len(pages)-1]
 	median := lab.Quantile(took, .5)
-	row("a page, median", show(median), "50ms", median <= renderBar)
-	row("the same, p99", show(lab.Quantile(took, .99)), "", true)
-	row("its CPU time", show(scraped.cpuBeyond(alone)/time.Duration(len(pages))), "", true)
-	row("its size, compressed", kilobytes(last.compressed), "1024 KB", last.compressed <= sizeBar)
-	row("its size, plain", kilobytes(last.plain), "", true)
-	row("series in it", fmt.Sprint(last.series), "", true)
+	t.barred("a page, median", show(median), "50ms", median <= renderBar)
+	t.row("the same, p99", show(lab.Quantile(took, .99)))
+	t.row("its CPU time", show(cpu/time.Duration(len(pages))))
+	t.barred("its size, compressed", kilobytes(last.compressed), "1024 KB", last.compressed <= sizeBar)
+	t.row("its size, plain", kilobytes(last.plain))
+	t.row("series in it", fmt.Sprint(last.series))
+}
+
+func (t *table) users(alone, scraped served) {
 	for _, q := range []struct {
 		name string
 		of   float64
 	}{{"p50", .5}, {"p99", .99}, {"p99.9", .999}} {
-		row("users' "+q.name+" without and with scrapes", show(alone.latency(q.of))+" "+show(scraped.latency(q.of)), "", true)
+		t.row("users' "+q.name+" without and with scrapes", show(alone.latency(q.of))+" "+show(scraped.latency(q.of)))
 	}
 	failed := alone.shots.Failed() + scraped.shots.Failed()
-	row("requests that failed", fmt.Sprint(failed), "0", failed == 0)
-	unused := recorderBytes(1000)
-	row("memory of a version that is not used", fmt.Sprintf("%d B", unused), "1024 B", unused <= unusedBar)
-	row("the same of one in use", fmt.Sprintf("%d B", usedBytes(1000)), "", true)
-	resident, err := s.node.Resident()
-	if err != nil {
-		return err
-	}
-	row("resident memory of the node", kilobytes(int(resident)), "", true)
-	if err := result.Close(); err != nil {
-		return err
-	}
-	if missed {
-		return errors.New("a bar was missed")
-	}
-	return nil
+	t.barred("requests that failed", fmt.Sprint(failed), "0", failed == 0)
 }
 
 func show(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }

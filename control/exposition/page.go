@@ -4,6 +4,8 @@ package exposition
 import (
 	"io"
 	"math"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,14 +43,21 @@ func (p *Page) begin(name, kind, help string) *Family {
 	return f
 }
 
+// writtenAtOnce is how many bytes are written before other goroutines have their
+// turn: compressing them takes about a third of a millisecond.
+const writtenAtOnce = 64 << 10
+
 // WriteTo writes the page and returns its length. The error is w's.
 func (p *Page) WriteTo(w io.Writer) (int64, error) {
 	var written int64
 	for _, f := range p.families {
-		n, err := w.Write(f.text)
-		written += int64(n)
-		if err != nil {
-			return written, err
+		for part := range slices.Chunk(f.text, writtenAtOnce) {
+			n, err := w.Write(part)
+			written += int64(n)
+			if err != nil {
+				return written, err
+			}
+			runtime.Gosched()
 		}
 	}
 	return written, nil
