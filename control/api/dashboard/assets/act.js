@@ -1,5 +1,7 @@
 // act asks before it does anything, and then asks the API. A button says what:
 // data-post is where to, data-effect what will happen.
+const patience = 30_000; // milliseconds
+
 export function act(done) {
   const dialog = document.getElementById('confirm');
   const part = name => document.getElementById('confirm-' + name);
@@ -19,13 +21,14 @@ export function act(done) {
     part('reason').value = '';
     part('reason-row').hidden = !wanted.reason;
     part('problem').replaceChildren();
+    part('yes').disabled = false;
     dialog.showModal();
     part(wanted.reason ? 'reason' : 'yes').focus();
   });
 
   part('no').addEventListener('click', () => dialog.close());
   dialog.addEventListener('close', () => {
-    wanted = null;
+    if (dialog.open) return; // this is told late: it is open for something else by now
     // The button may be gone: what it did was done.
     (document.getElementById(opener) ?? document.getElementById('main')).focus();
   });
@@ -40,9 +43,10 @@ export function act(done) {
       if (wanted === asked) dialog.close();
       tell([result.text, ...(result.warnings ?? [])].join('. '));
     } catch (problem) {
-      show(problem);
+      if (wanted === asked && dialog.open) show(problem);
+      else tell(asked.title + ' ' + (problem.detail ?? problem));
     } finally {
-      part('yes').disabled = false;
+      if (wanted === asked) part('yes').disabled = false;
       done();
     }
   });
@@ -65,7 +69,7 @@ async function post({post: path, match, reason: asks, full: mayFull}, reason, fu
   if (mayFull && full) body.full = true;
   const headers = {'Content-Type': 'application/json'};
   if (match) headers['If-Match'] = `"${match}"`;
-  const answer = await fetch(path, {method: 'POST', headers, body: JSON.stringify(body), redirect: 'error'});
+  const answer = await fetch(path, {method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.timeout(patience)});
   const result = await answer.json();
   if (!answer.ok) throw result;
   return result;
