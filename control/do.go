@@ -38,21 +38,16 @@ type plan struct {
 // changed then.
 func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 	id := rand.Text()
-	cut, sure := false, false
+	cut, sure := "", false // the rollout that is cut already; the newest state is known
 	var blocked error
 	for attempt := range maxAttempts {
 		if attempt == maxAttempts/2 && ramped(cmd) {
 			cmd = atOnce(cmd) // the state moves too much for an abort in steps
 		}
-		p, err := c.ask(ctx, cmd, id)
-		if cut && err != nil {
-			// The leader saw this node's cut and was quicker to write it down.
-			if act, ok := cmd.(Act); ok {
-				if r, found := c.View().Rollout(act.ID); found && r.State.Phase.Final() {
-					return Reply{Revision: r.ModRevision, Name: r.State.Service, ID: act.ID, Text: describe(r.State)}, nil
-				}
-			}
+		if reply, ended := c.endedByCut(ctx, cut); ended {
+			return reply, nil
 		}
+		p, err := c.ask(ctx, cmd, id)
 		if !sure && ofTheState(cmd, p, err) {
 			sure = true
 			if err := c.CatchUp(ctx); err != nil {
@@ -63,7 +58,9 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 		if err != nil {
 			return Reply{}, err
 		}
-		cut = cut || p.cut
+		if p.cut {
+			cut = cutBy(cmd, p)
+		}
 		if !p.write {
 			return p.reply, nil
 		}
