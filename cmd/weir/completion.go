@@ -31,6 +31,12 @@ func (c *cli) complete(root *cobra.Command) {
 		"log keys": nothing, "log level": first(fixed("debug", "info", "warn", "error")), "debug": nothing,
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
 	}
+	for _, verb := range []string{"list", "pending", "tasks", "metrics"} {
+		arguments["release "+verb] = first(c.offer(applicationNames))
+	}
+	for _, verb := range []string{"show", "changelog", "create", "deployed"} {
+		arguments["release "+verb] = c.applicationThenVersion
+	}
 	for _, v := range verbCommands() {
 		arguments["rollout "+v.verb] = first(c.offer(rolloutNames(v.verb)))
 	}
@@ -250,6 +256,39 @@ func (c *cli) kindThenName(cmd *cobra.Command, args []string, begun string) ([]c
 		return nothing(cmd, args, begun)
 	}
 	return c.ask(lists[kind]), cobra.ShellCompDirectiveNoFileComp
+}
+
+func applicationNames(ctx context.Context, client *client) ([]cobra.Completion, error) {
+	var list []api.Release
+	_, err := client.get(ctx, "/v1/releases", &list)
+	var out []cobra.Completion
+	for _, r := range list {
+		if !slices.Contains(out, r.Application) {
+			out = append(out, r.Application)
+		}
+	}
+	return out, err
+}
+
+// applicationThenVersion is for commands about one release.
+func (c *cli) applicationThenVersion(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return c.ask(applicationNames), cobra.ShellCompDirectiveNoFileComp
+	case 1:
+		return c.ask(func(ctx context.Context, client *client) ([]cobra.Completion, error) {
+			var list []api.Release
+			_, err := client.get(ctx, "/v1/releases", &list)
+			var out []cobra.Completion
+			for _, r := range list {
+				if r.Application == args[0] {
+					out = append(out, described(r.Version, "on %s", orDash(strings.Join(r.Environments, ", "))))
+				}
+			}
+			return out, err
+		}), cobra.ShellCompDirectiveNoFileComp
+	}
+	return nothing(cmd, args, begun)
 }
 
 // serviceThenVersions is for `weights SERVICE VERSION=PERCENT…`.

@@ -143,7 +143,7 @@ func (c *cli) newReleaseChangelogCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "changelog APPLICATION VERSION",
 		Short:   "Print a release's changelog as Markdown",
-		Long:    "changelog prints what is new in a release as Markdown: grouped, a line a change, so that grep finds what shipped with what.",
+		Long:    "changelog prints what is new in a release as Markdown: grouped, a line\na change, so that grep finds what shipped with what.",
 		Example: "  weir release changelog shop v1.5.0 > CHANGELOG.md",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -169,7 +169,7 @@ func (c *cli) newReleasePendingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pending [APPLICATION]",
 		Short:   "Show what each environment runs, and what waits to be released",
-		Long:    "pending shows for each application what its environments run, what is under way, and which releases an environment does not have yet.",
+		Long:    "pending shows for each application what its environments run, what is under\nway, and which releases an environment does not have yet.",
 		Example: "  weir release pending\n  weir release pending shop --environment staging",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -203,7 +203,7 @@ func (c *cli) newReleaseTasksCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "tasks APPLICATION",
 		Short:   "Show where each task is",
-		Long:    "tasks shows for each task of an application's releases whether the users of each environment have it.",
+		Long:    "tasks shows for each task of an application's releases whether the\nusers of each environment have it.",
 		Example: "  weir release tasks shop",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
