@@ -26,13 +26,17 @@ func (j *Judge) Verdict() Verdict {
 	}
 	// What weighs most decides; among equals the rule that comes first.
 	best := Verdict{Kind: Pass, At: j.state.Now, Text: "No rule is broken."}
+	which := -1
 	for i := range j.rules {
 		if j.rules[i].action() == Notify {
 			continue
 		}
-		if v := j.rule(i).Verdict; rank(v.Kind) > rank(best.Kind) {
-			best = v
+		if v := j.standing(i).Verdict; rank(v.Kind) > rank(best.Kind) {
+			best, which = v, i
 		}
+	}
+	if which >= 0 {
+		best = j.told(which, best)
 	}
 	if best.Kind == Pass && j.state.Now-j.state.WeightAt < j.policy.MinSettle {
 		best.Kind = Inconclusive
@@ -98,19 +102,36 @@ func (j *Judge) Observed() []Verdict {
 func (j *Judge) Report() []RuleReport {
 	reports := make([]RuleReport, len(j.rules))
 	for i := range j.rules {
-		reports[i] = j.rule(i)
+		reports[i] = j.standing(i)
+		reports[i].Verdict = j.told(i, reports[i].Verdict)
 	}
 	return reports
 }
 
-// rule is how one rule stands now.
-func (j *Judge) rule(i int) RuleReport {
+// Standings are Report without its sentences, which cost the most of it.
+func (j *Judge) Standings() []RuleReport {
+	reports := make([]RuleReport, len(j.rules))
+	for i := range j.rules {
+		reports[i] = j.standing(i)
+	}
+	return reports
+}
+
+// told is v, of rule i, with its sentence. One that failed has it.
+func (j *Judge) told(i int, v Verdict) Verdict {
+	if j.state.Rules[i].Fail == nil {
+		v.Text = j.describe(i, v)
+	}
+	return v
+}
+
+// standing is how one rule stands now, without a sentence unless it has failed.
+func (j *Judge) standing(i int) RuleReport {
 	r, st := &j.rules[i], &j.state.Rules[i]
 	report := RuleReport{Condition: r.Condition, Check: r.Check}
 	finish := func(state RuleState, kind Kind, v Verdict) RuleReport {
 		v.Kind, v.Rule, v.At = kind, r.ID, j.state.Now
 		report.State, report.Verdict = state, v
-		report.Text = j.describe(i, v)
 		return report
 	}
 	switch {

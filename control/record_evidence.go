@@ -50,7 +50,7 @@ func (l *evidenceLog) look(t *trial, failed bool) {
 	l.next = t.judged + l.step
 	i := 0
 	for _, s := range t.sides {
-		for _, report := range s.decides().Report() {
+		for _, report := range s.decides().Standings() {
 			if i == len(l.rules) {
 				l.rules = append(l.rules, Evidence{Version: s.version, Rule: report.Rule, Condition: report.Condition, Threshold: report.Threshold})
 			}
