@@ -39,6 +39,9 @@ func startEmbedded(ctx context.Context, x Embedded, t tuning, log *zap.Logger) (
 	if err := makePrivateDir(dir); err != nil {
 		return nil, err
 	}
+	if err := trim(dir); err != nil {
+		log.Warn("database not shortened; it takes more memory than it needs", zap.Error(err))
+	}
 	died := newDeath()
 	ctx, cancel := context.WithTimeout(ctx, embeddedStart)
 	defer cancel()
