@@ -115,6 +115,9 @@ type Rollout struct {
 	// as its Release document names it. Empty: what To is called.
 	Release string `json:"release,omitempty" yaml:"release,omitempty"`
 
+	// Advise says which advice of `weir check --advise` is not wanted.
+	Advise *Advise `json:"advise,omitempty" yaml:"advise,omitempty"`
+
 	// Meta is shown with the rollout: `by`, `via`, links. At most 32 entries, 16 KiB
 	// in all. Empty: nothing.
 	Meta map[string]string `json:"meta,omitempty" yaml:"meta,omitempty"`

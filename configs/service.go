@@ -105,6 +105,9 @@ type Service struct {
 	// reached no endpoint is, at most twice.
 	Retry *Retry `json:"retry,omitempty" yaml:"retry,omitempty"`
 
+	// Advise says which advice of `weir check --advise` is not wanted.
+	Advise *Advise `json:"advise,omitempty" yaml:"advise,omitempty"`
+
 	// Shield asks stable what a candidate failed at, by an error or without an
 	// answer, if the request is idempotent and the client has seen nothing of it.
 	// The failure counts against the candidate all the same; what stable does is
@@ -114,6 +117,13 @@ type Service struct {
 
 	// Fallback asks the other live version for what one does not know. Nil: no.
 	Fallback *Fallback `json:"fallback,omitempty" yaml:"fallback,omitempty"`
+}
+
+// Advise holds what is not to be advised.
+type Advise struct {
+	// Ignore lists codes, such as `no-freeze`, as the advice itself names them.
+	// Empty: all advice is given.
+	Ignore []string `json:"ignore,omitempty" yaml:"ignore,omitempty"`
 }
 
 // Route says which requests belong to a service. All that is set must match.

@@ -94,6 +94,7 @@ func New(o Options) *API {
 	a.registerState()
 	a.registerNotifiers()
 	a.registerFreezes()
+	a.registerAdvice()
 	a.registerFlags()
 	a.registerReleases()
 	a.registerDeployments()

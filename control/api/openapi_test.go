@@ -65,6 +65,7 @@ GET /metrics
 GET /readyz
 GET /v1/audit
 GET /v1/events
+GET /v1/advice
 GET /v1/applications
 GET /v1/applications/{application}/tasks
 GET /v1/deployments
