@@ -19,7 +19,7 @@ import (
 const (
 	// bundlePause is the shortest time between two costly answers: a bundle reads
 	// the whole state and stops the process for its list of goroutines.
-	bundlePause = 5 * time.Second
+	bundlePause = 10 * time.Second
 
 	// bundleWrite is how long a bundle may take beside its profile.
 	bundleWrite = 2 * time.Minute
@@ -36,7 +36,7 @@ func (a *API) registerDebug() {
 		method: http.MethodPost, path: "/v1/debug", role: Admin, id: "debug-bundle", tag: "diagnosis",
 		summary: "Make a bundle for diagnosis",
 		description: "A tar archive, compressed by gzip: state, routing, events, log, metrics, profiles and limits of the node that answers, " +
-			"without secrets. `cpu` adds a profile of the CPU over that time, 60s at most. One at a time, and one in five seconds (429).",
+			"without secrets. `cpu` adds a profile of the CPU over that time, 60s at most. One at a time, and one in ten seconds (429).",
 		responses: map[string]*huma.Response{"200": {
 			Description: "The archive",
 			Content:     map[string]*huma.MediaType{"application/gzip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
