@@ -106,8 +106,7 @@ func talked(name string) lab.Document {
 		"versions: {blue: {endpoints: [\"127.0.0.1:9\"]}, green: {endpoints: [\"127.0.0.2:9\"]}}\nstable: blue\n", name, name))
 }
 
-// question draws what to ask. Nobody promotes: an abort that is under way meanwhile
-// takes the promotion back, as it must, and the model does not follow that.
+// question draws what to ask.
 func (t target) question() asked {
 	in := asked{service: t.service, verb: "weigh", green: 10 * rand.IntN(11), rollout: t.rollout}
 	switch draw := rand.IntN(100); {
@@ -121,6 +120,8 @@ func (t target) question() asked {
 		in.verb = "resume"
 	case draw < 80 && t.rollout != "":
 		in.verb = "abort"
+	case draw < 85 && t.rollout != "":
+		in.verb = "promote"
 	}
 	return in
 }

@@ -45,7 +45,16 @@ type weights struct {
 	green    int
 	rollout  string // in force; empty: none
 	paused   bool
-	swapped  bool // green is stable
+	swapped  bool   // green is stable
+	promoted string // the rollout that made it so last; empty: another has begun since
+}
+
+// takenBack is w without its last promotion. What puts all back on stable and was
+// under way when the rollout succeeded takes the success back: a cut wins.
+func (w weights) takenBack(revision int64) weights {
+	next := weights{revision: revision, swapped: !w.swapped}
+	next.green = next.home()
+	return next
 }
 
 // home is green's weight with all on stable.
@@ -136,6 +145,9 @@ func (w weights) weigh(in asked, out answered) (bool, weights) {
 		if w.ended(back && in.match == 0, out) {
 			return true, w
 		}
+		if w.rollout == "" && w.promoted != "" && w.promoted == out.rollout && in.match == 0 && in.green != w.home() {
+			return out.revision > w.revision, w.takenBack(out.revision)
+		}
 		continues := w.rollout == "" || back || w.is(out.rollout)
 		return matches && w.green != in.green && out.revision > w.revision && continues, next
 	case nothing:
@@ -176,14 +188,21 @@ func (w weights) act(in asked, out answered) (bool, weights) {
 		next = weights{revision: out.revision, green: w.home(), swapped: w.swapped}
 	case "promote":
 		next = weights{revision: out.revision, swapped: !w.swapped}
-		next.green = next.home()
+		next.green, next.promoted = next.home(), in.rollout
 	}
+	late := in.verb == "abort" && w.rollout == "" && w.promoted == in.rollout
 	switch out.status {
 	case done:
+		if late && out.revision > w.revision {
+			return true, w.takenBack(out.revision)
+		}
 		return w.ended(in.verb == "abort", out) || allowed && (out.revision > w.revision || w.revision == 0), next
 	case forbids:
 		return !allowed || w.rollout == unnamed, w
 	case doubtful:
+		if late {
+			return true, w.takenBack(0)
+		}
 		if !allowed {
 			return true, w
 		}

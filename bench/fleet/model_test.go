@@ -74,6 +74,16 @@ func TestModel_FindsWhatIsNotLinearizable(t *testing.T) {
 			at(9, 10, asked{verb: "abort", rollout: "r2"}, answered{status: done, revision: 8}),
 			at(11, 12, read, answered{status: done, green: 100, stable: "green", revision: 8}),
 		}, porcupine.Ok},
+		{"promoted, and taken back by an abort that was under way", []porcupine.Operation{
+			at(1, 2, weigh(10, 0), wrote(5)), at(3, 8, asked{verb: "abort", rollout: "r1"}, wrote(7)),
+			at(4, 5, asked{verb: "promote", rollout: "r1"}, wrote(6)),
+			at(6, 7, read, answered{status: done, green: 100, stable: "green", revision: 6}),
+			at(9, 10, read, answered{status: done, green: 0, stable: "blue", revision: 7}),
+		}, porcupine.Ok},
+		{"promoted, and taken back by nobody", []porcupine.Operation{
+			at(1, 2, weigh(10, 0), wrote(5)), at(4, 5, asked{verb: "promote", rollout: "r1"}, wrote(6)),
+			at(9, 10, read, answered{status: done, green: 0, stable: "blue", revision: 7}),
+		}, porcupine.Illegal},
 		{"promoted, and stable is the same", []porcupine.Operation{
 			at(1, 2, weigh(10, 0), wrote(5)), at(3, 4, asked{verb: "promote", rollout: "r1"}, wrote(6)),
 			at(5, 6, read, answered{status: done, green: 100, stable: "blue", revision: 6}),
