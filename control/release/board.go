@@ -128,7 +128,7 @@ func last(environment string) int {
 	return 0
 }
 
-// Releases are those of an application, the oldest first.
+// ReleasesOf are the releases of an application, the oldest first.
 func (b *Board) ReleasesOf(application string) []configs.Release { return b.releases[application] }
 
 // index is the place of a version among an application's releases; -1: none.
