@@ -8,7 +8,7 @@ RACE        ?= -race
 BIN         := bin/weir
 
 .DEFAULT_GOAL := help
-.PHONY: docs bench-flags e2e-flags bench-swap bench-scrape e2e-grafana bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-dashboard e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc need-chromium
+.PHONY: docs bench-flags e2e-flags bench-swap bench-scrape e2e-grafana bench-scale help build run demo-once test race check fuzz-short corpus e2e e2e-judge e2e-fleet e2e-dashboard e2e-examples bench bench-rollback bench-drain bench-upgrade bench-hostile bench-healthy bench-judge bench-peers h2spec clean need-go need-cc need-chromium need-prometheus
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,12 @@ need-chromium:
 	@command -v $${CHROMIUM:-chromium} >/dev/null || command -v google-chrome >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
 	  || { echo "this needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it"; exit 1; }
+
+e2e-grafana: build need-prometheus ## every query of the dashboards and rules on a real Prometheus beside a node under load
+	$(GO) run ./bench/grafana -weir $(BIN)
+
+need-prometheus:
+	@command -v prometheus >/dev/null || { echo "prometheus is missing; installing it"; apt-get update -q && apt-get install -y -q --no-install-recommends prometheus; } || { echo "install Debian's package prometheus, then try again"; exit 1; }
 
 e2e-dashboard: build need-chromium ## the dashboard in a real Chromium: a rollout goes bad on it; pictures in bin/dashboard
 	WEIR_BIN=$(CURDIR)/$(BIN) WEIR_ARTEFACTS=$(CURDIR)/bin/dashboard $(GO) test -count=1 -v -tags e2e,chromium -timeout 10m -run Dashboard ./bench/e2e
