@@ -51,8 +51,11 @@ func (s *scene) survive(f fault) error {
 	id, err := s.begin(stageTime)
 	if err == nil {
 		_, err = s.nodes[0].API.AwaitRollout(id, "in its first stage", time.Minute, func(r *lab.Rollout) bool {
-			return r.Phase == "progressing" && r.StageElapsed >= 1
+			return r.Phase == "progressing" && r.Stage == 0
 		})
+		// Nodes other than the leader hear of a stage's time seconds later, while as
+		// many rollouts as here are in force.
+		time.Sleep(time.Second)
 	}
 	var out result
 	if err == nil {

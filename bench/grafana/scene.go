@@ -19,7 +19,8 @@ type scene struct {
 	prometheus *lab.Prometheus
 	told       *httptest.Server // the notifier's
 	traffic    []*lab.Traffic
-	rollout    string // of shop, in force
+	rollout    string      // of shop, in force
+	bad        *lab.Origin // the candidate of cart
 }
 
 func open(l *lab.Lab, rules string) (*scene, error) {
@@ -92,9 +93,7 @@ func (s *scene) serve(l *lab.Lab) error {
 			return err
 		}
 	}
-	if _, err := origins[2].Fail("errors=0.5"); err != nil {
-		return err
-	}
+	s.bad = origins[2]
 	for name, green := range map[string]*lab.Origin{"shop": origins[1], "cart": origins[2]} {
 		err := api.Apply(name, lab.Document(fmt.Sprintf(`kind: Service
 name: %[1]s
@@ -117,11 +116,25 @@ health: {path: /healthz}
 }
 
 // putBack has candidates of cart put back twice: a counter that Prometheus saw
-// grow is what alerts go by.
+// grow is what alerts go by. Each breaks only when Prometheus has seen its rollout:
+// one that is put back between two scrapes leaves no trace but that counter.
 func (s *scene) putBack() error {
 	for n := 1.0; n <= 2; n++ {
+		if _, err := s.bad.Fail(""); err != nil {
+			return err
+		}
 		id, err := s.node.API.Begin("kind: Rollout\nservice: cart\nto: green\nstrategy: canary\nstages: [{weight: 50%, duration: 1h}]\n")
 		if err != nil {
+			return err
+		}
+		err = lab.Await("Prometheus sees the rollout of cart", patience, func() (bool, error) {
+			all, err := s.prometheus.Query(fmt.Sprintf(`weir_rollout_phase{rollout=%q, phase="progressing"} == 1`, id))
+			return err == nil && len(all) == 1, err
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := s.bad.Fail("errors=0.5"); err != nil {
 			return err
 		}
 		if _, err := s.node.API.AwaitPhase(id, "rolled_back", time.Minute); err != nil {
