@@ -59,6 +59,7 @@ func peers() []peer {
 		{name: jsonLog, start: startWeir, logs: true},
 		{name: "nginx", start: startNginx, rival: true},
 		{name: "nginx-log", start: startNginx, rival: true, logs: true},
+		{name: again, start: startNginx},
 		{name: "haproxy", start: startHAProxy, rival: true},
 		{name: "haproxy-log", start: startHAProxy, rival: true, logs: true},
 		{name: "caddy", start: startCaddy, rival: true},

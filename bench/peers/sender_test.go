@@ -55,7 +55,7 @@ func TestSelect_TakesWhatIsNamedAndNothingElse(t *testing.T) {
 		}
 	}
 	f("", "", len(all()), len(all()[0].peers))
-	f("open,small", "", 2, 4)
+	f("open,small", "", 2, 5)
 	f("small", "weir,base", 1, 2)
 	for _, wrong := range [][2]string{{"smal", ""}, {"", "envoy"}} {
 		if _, err := selectScenarios(wrong[0], wrong[1]); err == nil {

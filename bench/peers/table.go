@@ -86,7 +86,7 @@ func (t *table) print(r *lab.Result) (missed int) {
 	for _, b := range t.scenario.bars {
 		text, ok := t.judge(b)
 		r.Printf("  %s\n", text)
-		if !ok {
+		if !ok && !b.control {
 			missed++
 		}
 	}
@@ -148,9 +148,9 @@ func (t *table) judge(b bar) (text string, ok bool) {
 		i = slices.IndexFunc(t.proxies, func(p *proxy) bool { return p.name == b.of })
 	}
 	if i < 0 || b.over != "" && !slices.Contains(t.others(i), b.over) {
-		return fmt.Sprintf("bar: %s of %s over %s: not measured", b.figure, cmp.Or(b.of, t.proxies[0].name), b.over), true
+		return fmt.Sprintf("%s: %s of %s over %s: not measured", b.kind(), b.figure, cmp.Or(b.of, t.proxies[0].name), b.over), true
 	}
-	name := fmt.Sprintf("bar: %s of %s", b.figure, t.proxies[i].name)
+	name := fmt.Sprintf("%s: %s of %s", b.kind(), b.figure, t.proxies[i].name)
 	if b.over == "" {
 		v := median(t.column(i, b.figure))
 		return verdict(fmt.Sprintf("%s ≤ %s: %s", name, b.figure.text(b.limit), b.figure.text(v)), v <= b.limit)
@@ -163,6 +163,13 @@ func (t *table) judge(b bar) (text string, ok bool) {
 		return verdict(text+", its upper end counts", high <= b.limit)
 	}
 	return verdict(text, v <= b.limit)
+}
+
+func (b bar) kind() string {
+	if b.control {
+		return "control"
+	}
+	return "bar"
 }
 
 func verdict(text string, ok bool) (string, bool) {

@@ -67,6 +67,7 @@ func TestTable_BarIsKeptAtItsLimit(t *testing.T) {
 	f(bar{figure: memory, limit: 1}, true, "kept")
 	f(bar{figure: cpu, of: "relay", over: "nginx", limit: 0.8}, true, "kept")
 	f(bar{figure: cpu, of: "caddy", over: "nginx", limit: 0.8}, true, "not measured")
+	f(bar{figure: cpu, of: "relay", over: "nginx", limit: 0.5, control: true}, false, "control: ")
 }
 
 func TestTable_WhoLogsIsHeldAgainstThoseWhoLog(t *testing.T) {
