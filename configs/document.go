@@ -14,13 +14,14 @@ type Kind string
 
 // Kinds of documents.
 const (
-	KindNode     Kind = "Node"
-	KindService  Kind = "Service"
-	KindRollout  Kind = "Rollout"
-	KindNotifier Kind = "Notifier"
-	KindFreeze   Kind = "Freeze"
-	KindFlag     Kind = "Flag"
-	KindRelease  Kind = "Release"
+	KindNode      Kind = "Node"
+	KindService   Kind = "Service"
+	KindRollout   Kind = "Rollout"
+	KindNotifier  Kind = "Notifier"
+	KindFreeze    Kind = "Freeze"
+	KindFlag      Kind = "Flag"
+	KindRelease   Kind = "Release"
+	KindMigration Kind = "Migration"
 )
 
 // Document is one decoded document: exactly one of its pointers is set. It is
@@ -29,13 +30,14 @@ type Document struct {
 	File string // as given to Decode
 	Line int    // of its first field
 
-	Node     *Node
-	Service  *Service
-	Rollout  *Rollout
-	Notifier *Notifier
-	Freeze   *Freeze
-	Flag     *Flag
-	Release  *Release
+	Node      *Node
+	Service   *Service
+	Rollout   *Rollout
+	Notifier  *Notifier
+	Freeze    *Freeze
+	Flag      *Flag
+	Release   *Release
+	Migration *Migration
 
 	places map[string]place
 }
@@ -57,6 +59,8 @@ func (d *Document) Kind() Kind {
 		return KindFlag
 	case d.Release != nil:
 		return KindRelease
+	case d.Migration != nil:
+		return KindMigration
 	}
 	return ""
 }
@@ -79,6 +83,8 @@ func (d *Document) Name() string {
 		return d.Flag.Name
 	case KindRelease:
 		return d.Release.Name()
+	case KindMigration:
+		return d.Migration.Name
 	}
 	return ""
 }
@@ -187,7 +193,7 @@ func decodeDocument(root *node, kind Kind) (Document, Problems) {
 
 // target makes the value that the document's kind asks for, or reports why not.
 func (d *decoder) target(root *node, wanted Kind, document *Document) any {
-	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag), string(KindRelease)}
+	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag), string(KindRelease), string(KindMigration)}
 	kind, at := wanted, where{"kind", "kind"}
 	var first *node
 	for _, e := range root.entries {
@@ -228,6 +234,9 @@ func (d *decoder) target(root *node, wanted Kind, document *Document) any {
 	case KindRelease:
 		document.Release = new(Release)
 		return document.Release
+	case KindMigration:
+		document.Migration = new(Migration)
+		return document.Migration
 	case "":
 		d.fail(root, at, "write kind: "+oneOf(kinds), "the document does not say what it is")
 	default:
@@ -280,6 +289,8 @@ func (d *Document) check() Problems {
 		return d.Flag.Validate()
 	case KindRelease:
 		return d.Release.Validate()
+	case KindMigration:
+		return d.Migration.Validate()
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package configs holds the documents that an operator writes: Node, Service,
-// Rollout, Notifier and Freeze. It decodes them strictly, fills defaults and
+// Rollout, Notifier, Freeze, Flag and Migration. It decodes them strictly, fills defaults and
 // validates them, reporting every problem with file, line and column.
 //
 // The decoded Rollout is the plan that the state machine steps through; no

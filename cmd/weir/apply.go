@@ -112,8 +112,11 @@ func (c *cli) applicable(files []string) ([]configs.Document, error) {
 }
 
 func whyNotApplied(kind configs.Kind) string {
-	if kind == configs.KindNode {
+	switch kind {
+	case configs.KindNode:
 		return "a node reads it when it starts: weir serve -c FILE"
+	case configs.KindMigration:
+		return "it is carried out where the database's credentials are: weir migrate up -f FILE"
 	}
 	return ""
 }

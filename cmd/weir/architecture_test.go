@@ -35,8 +35,18 @@ func edges() []edge {
 		{from: "configs", to: []string{"control/...", "proxy/..."}, why: "documents are read before anything runs"},
 		{from: "control/...", to: []string{"cmd/...", "bench/..."}, why: "every arrow runs down"},
 		{from: "control/store", to: []string{"control", "control/rollout", "configs", "analysis/..."}, why: "the store knows keys and bytes, not what they mean"},
+		{from: "proxy/...", to: databases(), why: "databases are changed where their credentials are, by weir migrate"},
+		{from: "control/...", to: databases(), why: "the control plane sees what was migrated, never a database or its credentials"},
+		{from: "configs/...", to: databases(), why: "documents are read before anything runs"},
+		{from: "cmd/weir", to: databases(), why: "package cmd/weir/migrate alone speaks to databases, so serve cannot"},
+		{from: "cmd/weir/migrate", to: []string{"control/...", "proxy/..."}, why: "what has the credentials of a database talks to nothing else"},
 		{from: "bench/...", to: []string{"cmd/..."}, why: "nothing imports the composition root"},
 	}
+}
+
+// databases are what speaks SQL.
+func databases() []string {
+	return []string{"database/sql/...", "github.com/pressly/goose/...", "github.com/jackc/...", "github.com/go-sql-driver/...", "modernc.org/..."}
 }
 
 // listed is what `go list` says of one package.

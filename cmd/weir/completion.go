@@ -29,6 +29,7 @@ func (c *cli) complete(root *cobra.Command) {
 		"apply": nothing, "freeze": nothing, "version": nothing, "demo": nothing, "serve": nothing,
 		"notify resend": first(c.offer(deadLetters)), "notify dead": nothing, "healthz": nothing,
 		"log keys": nothing, "log level": first(fixed("debug", "info", "warn", "error")), "debug": nothing,
+		"migrate plan": nothing, "migrate up": nothing, "migrate status": nothing,
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
 	}
 	for _, verb := range []string{"list", "pending", "tasks", "metrics"} {

@@ -124,6 +124,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newFlagCommand(),
 		c.newReleaseCommand(),
 		c.newRolloutCommand(),
+		c.newMigrateCommand(),
 		c.newNotifyCommand(),
 		c.newReplayCommand(),
 		c.newTokenCommand(),

@@ -52,6 +52,8 @@ func rootOf(d *configs.Document) (reflect.Value, func() configs.Problems) {
 		return reflect.ValueOf(d.Release).Elem(), d.Release.Validate
 	case configs.KindFlag:
 		return reflect.ValueOf(d.Flag).Elem(), d.Flag.Validate
+	case configs.KindMigration:
+		return reflect.ValueOf(d.Migration).Elem(), d.Migration.Validate
 	}
 	return reflect.ValueOf(d.Freeze).Elem(), d.Freeze.Validate
 }

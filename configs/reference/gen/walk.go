@@ -13,7 +13,7 @@ import (
 
 // kinds are the documents that are described, in the order of the pages.
 func kinds() []any {
-	return []any{configs.Node{}, configs.Service{}, configs.Rollout{}, configs.Notifier{}, configs.Freeze{}, configs.Flag{}, configs.Release{}}
+	return []any{configs.Node{}, configs.Service{}, configs.Rollout{}, configs.Notifier{}, configs.Freeze{}, configs.Flag{}, configs.Release{}, configs.Migration{}}
 }
 
 // walker lists the fields of documents as the decoder sees them.
