@@ -190,7 +190,7 @@ func TestGauge_AMetricByQueryIsObservedOrPauses(t *testing.T) {
 
 func TestNotify_OfSaysWhatWasObserved(t *testing.T) {
 	v := analysis.Verdict{Kind: analysis.Fail, Text: "cpu > 80% is broken."}
-	e := notify.Of(rollout.State{Service: "shop", Reason: "stage 1"}, rollout.Announce{Kind: rollout.AnnounceObserved, Verdict: &v}, "weir")
+	e := notify.Of(rollout.State{Service: "shop", Reason: "stage 1"}, configs.Service{}, rollout.Announce{Kind: rollout.AnnounceObserved, Verdict: &v}, "weir")
 	if e.Verdict == nil || e.Verdict.Text != v.Text || e.Reason != v.Text {
 		t.Errorf("%+v", e)
 	}

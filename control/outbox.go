@@ -44,7 +44,7 @@ func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
 		}
 		e := notify.Entry{
 			ID: fmt.Sprintf("%s/%d", r.ID, a.Seq), Rollout: r.ID, Seq: a.Seq, Kind: a.Kind, At: ch.at,
-			Event: notify.Of(r, a, ch.actor),
+			Event: notify.Of(r, c.mirror.services[r.Service].value, a, ch.actor),
 		}
 		for _, to := range c.recipients(r, a.Kind, raised) {
 			e.To, e.Hook = to.name, to.hook

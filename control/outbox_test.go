@@ -120,6 +120,24 @@ func TestOutbox_TellsEachRecipientWhatItAskedForInOrder(t *testing.T) {
 	l.until("the outbox is empty", func() bool { return l.View().OutboxSize == 0 })
 }
 
+func TestOutbox_SaysWhatPeopleCallIt(t *testing.T) {
+	titles := make(chan string, 16)
+	m := &mailbox{fails: func(_ *configs.Notifier, e *notify.Entry) error {
+		titles <- notify.Compose(e, "here").Title
+		return nil
+	}}
+	l := newMailLab(t, m, configs.Notifier{Name: "log", On: []string{"started"}})
+	doc := shop()
+	doc.Application, doc.Environment = "store", "staging"
+	l.do(ApplyService{Document: doc, Actor: "ana"})
+	plan := canary(stage(1000, time.Hour))
+	plan.Release = "v1.5"
+	l.do(StartRollout{Plan: plan, Actor: "ana"})
+	if got, want := <-titles, "Rollout started: store v1.5 → staging"; got != want {
+		t.Errorf("people read %q, not %q", got, want)
+	}
+}
+
 func TestOutbox_ARecipientThatIsDownHoldsUpItselfAloneAndHearsOfEverythingLater(t *testing.T) {
 	m := &mailbox{}
 	down := func(n *configs.Notifier, _ *notify.Entry) error {

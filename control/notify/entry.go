@@ -82,6 +82,12 @@ type Event struct {
 	EndedAt    time.Time                 `json:"ended_at,omitzero"`
 	Meta       map[string]string         `json:"meta,omitempty"`
 	Retries    string                    `json:"retries,omitempty"` // the rollout that was first tried
+
+	// What people call it, as the Service and Rollout documents say; empty: they
+	// do not.
+	Application string `json:"application,omitempty"`
+	Environment string `json:"environment,omitempty"`
+	Release     string `json:"release,omitempty"`
 }
 
 // Key is the entry's key below outbox/. Keys sort by rollout, then by sequence.
@@ -115,13 +121,15 @@ func ToNotifier(name string) string { return "notifier:" + name }
 // ToHook is ToNotifier for a hook.
 func ToHook(name string) string { return "hook:" + name }
 
-// Of is the event that an announcement of s makes. Actor is whose doing it was.
-func Of(s rollout.State, a rollout.Announce, actor string) Event {
+// Of is the event that an announcement of s makes, of a service that belongs where
+// doc says. Actor is whose doing it was.
+func Of(s rollout.State, doc configs.Service, a rollout.Announce, actor string) Event {
 	e := Event{
 		Text: a.Text, Service: s.Service, Strategy: s.Strategy, From: s.From, To: s.To, Revision: s.Revision,
 		Phase: s.Phase, Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights, WaitingFor: s.WaitingFor,
 		Actor: actor, Starter: s.Actor, Reason: s.Reason, Verdict: s.Verdict,
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Meta: s.Plan.Meta, Retries: s.Retries,
+		Application: doc.Application, Environment: doc.Environment, Release: s.Plan.Release,
 	}
 	if a.Verdict != nil {
 		e.Verdict, e.Reason = a.Verdict, a.Verdict.Text

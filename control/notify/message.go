@@ -56,9 +56,9 @@ const maxText = 1000
 
 // Compose writes the message of an entry. Place is where this is, `production`
 // say, for those who are told of several places; the `environment` of the
-// rollout's meta comes before it. Empty: not said.
+// rollout's meta, and that of the service, come before it. Empty: not said.
 func Compose(e *Entry, place string) Message {
-	m := Message{Title: titled(e, cmp.Or(e.Event.Meta["environment"], place))}
+	m := Message{Title: titled(e, cmp.Or(e.Event.Meta["environment"], e.Event.Environment, place))}
 	if e.Kind == KindTest {
 		m.Lines = []string{"This notifier works. " + sentence(&e.Event, e.Event.Text)}
 		return m
@@ -73,6 +73,7 @@ func Compose(e *Entry, place string) Message {
 	if !who {
 		m.say(byline(ev))
 	}
+	m.names(ev)
 	m.Facts = append(m.Facts, metaFacts(ev.Meta)...)
 	m.Links = links(ev.Meta)
 	m.clip()
@@ -83,7 +84,18 @@ func titled(e *Entry, place string) string {
 	if e.Kind == KindTest {
 		return "Test of " + strings.TrimPrefix(e.To, "notifier:") + arrow(place)
 	}
-	return fmt.Sprintf("%s: %s %s%s", headline(e), e.Event.Service, e.Event.To, arrow(place))
+	ev := &e.Event
+	return fmt.Sprintf("%s: %s %s%s", headline(e), cmp.Or(ev.Application, ev.Service), cmp.Or(ev.Release, ev.To), arrow(place))
+}
+
+// names are those of weir's own where the title has those of people.
+func (m *Message) names(ev *Event) {
+	if ev.Application != "" && ev.Application != ev.Service {
+		m.fact("Service", ev.Service)
+	}
+	if ev.Release != "" && ev.Release != ev.To {
+		m.fact("Version", ev.To)
+	}
 }
 
 func arrow(place string) string {

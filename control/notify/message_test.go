@@ -99,6 +99,11 @@ func stories() map[string]*Entry {
 		"manual": entryOf(rollout.AnnounceWeights, time.Minute, func(e *Event) {
 			e.Strategy, e.Stage, e.Stages, e.Reason, e.Meta = configs.StrategyManual, 0, 0, "weights set by ana", nil
 		}),
+		"staging": entryOf(rollout.AnnounceSucceeded, 204*time.Second, func(e *Event) {
+			e.Service, e.Application, e.Environment, e.Release = "shop-staging", "shop", "staging", "v1.5.0"
+			e.Phase, e.Reason, e.EndedAt = rollout.Succeeded, "the bake passed", started.Add(204*time.Second)
+			e.Weights = map[string]configs.Weight{"green": configs.Whole}
+		}),
 		"test": {ID: "test/abc", To: ToNotifier("deployments"), Kind: KindTest, At: started, Event: Event{Text: "ana sent this from edge-1"}},
 	}
 }
