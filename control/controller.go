@@ -141,6 +141,7 @@ type Controller struct {
 
 	creatingKeys bool
 	keysTried    time.Time
+	keyTurn      keyTurn
 
 	waiters   []waiter
 	announced int64 // revision that nodes/<node> last carried
@@ -189,7 +190,8 @@ func New(o Options) *Controller {
 	}
 	c := &Controller{
 		opts: o, log: o.Log, clock: time.Now, forms: forms{written: 1, settles: formSettles},
-		inbox: make(chan func()), stopped: make(chan struct{}),
+		keyTurn: keyTurn{settles: max(leastSettle, o.BlindAfter)},
+		inbox:   make(chan func()), stopped: make(chan struct{}),
 		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
 		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, kills: map[string]Kill{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},

@@ -179,6 +179,8 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		}}}, nil
 	case Act:
 		return c.planAct(cmd, random, now)
+	case RotateKeys:
+		return c.planRotate(cmd, now)
 	case Resend:
 		return c.planResend(cmd, now)
 	case ApplyFlag:

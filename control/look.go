@@ -76,6 +76,7 @@ func (c *Controller) look(now time.Time) {
 		c.deliver(now, fence)
 		c.beginQueued(now, fence)
 		c.forgetQuestions(now)
+		c.turnKeys(now, fence)
 	}
 	c.settleKills(now)
 	c.ensureKeys(now)

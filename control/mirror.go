@@ -55,7 +55,8 @@ type mirror struct {
 
 	keys       *route.Keyring
 	rawKeys    []byte
-	keysStored bool // etcd has a value of keys/cookie, readable or not
+	keysMod    int64 // ModRevision of what keys was read from
+	keysStored bool  // etcd has a value of keys/cookie, readable or not
 
 	bad map[string]string // key -> why its value cannot be read
 
@@ -237,7 +238,7 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 		m.keysStored = true
 		var keys *route.Keyring
 		if keys, err = route.ParseKeyring(kv.Value); err == nil {
-			m.keys, m.rawKeys = keys, kv.Value
+			m.keys, m.rawKeys, m.keysMod = keys, kv.Value, kv.ModRevision
 			ch.served = true
 		}
 	}
@@ -262,7 +263,7 @@ func (m *mirror) has(kv store.KV) bool {
 	case store.Outbox:
 		return same(m.outbox[name], kv)
 	case store.CookieKey:
-		return m.keys != nil && m.keysStored && bytes.Equal(m.rawKeys, kv.Value)
+		return m.keys != nil && m.keysStored && m.keysMod == kv.ModRevision && bytes.Equal(m.rawKeys, kv.Value)
 	}
 	return false
 }

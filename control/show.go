@@ -57,6 +57,7 @@ func (c *Controller) show(now time.Time) {
 		})
 	}
 	v.Flags = c.showFlags(now)
+	v.Keys = c.showKeys()
 	s := c.mirror.listShipped()
 	v.Releases, v.Deployments = s.releases, s.deployments
 	v.Audit = c.mirror.newestAudit()

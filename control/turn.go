@@ -82,7 +82,7 @@ func (c *Controller) committed(service, id string, res store.Result, err error) 
 	t.underWay, t.revision = false, res.Revision
 	c.turns[service] = t
 	if t.failures > freeFailures {
-		c.log.Warn("rollout not written; it is tried again", zap.String("rollout", id), zap.Int("failures", t.failures),
+		c.log.Warn("step not written; it is tried again", zap.String("rollout", id), zap.Int("failures", t.failures),
 			zap.Error(err), zap.Strings("in_the_way", keysOf(res.Existing)))
 	}
 }

@@ -29,6 +29,8 @@ type View struct {
 	Freezes   []FreezeView   // by name
 	Flags     []FlagView     // by name
 
+	Keys []KeyView // of the sticky cookie, the oldest first
+
 	// Releases are in the order in which they were applied, Deployments those that
 	// other systems reported, in no order. Neither may be changed.
 	Releases    []ReleaseView

@@ -31,6 +31,7 @@ func (c *cli) complete(root *cobra.Command) {
 		"log keys": nothing, "log level": first(fixed("debug", "info", "warn", "error")), "debug": nothing,
 		"migrate plan": nothing, "migrate up": nothing, "migrate status": nothing,
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
+		"keys list": nothing, "keys rotate": nothing,
 	}
 	for _, verb := range []string{"list", "pending", "tasks", "metrics"} {
 		arguments["release "+verb] = first(c.offer(applicationNames))

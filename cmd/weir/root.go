@@ -130,6 +130,7 @@ func (c *cli) subcommands() []*cobra.Command {
 		c.newTokenCommand(),
 		c.newAuditCommand(),
 		c.newStateCommand(),
+		c.newKeysCommand(),
 		c.newLogCommand(),
 		c.newDebugCommand(),
 		c.newHealthzCommand(),

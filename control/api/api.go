@@ -92,6 +92,7 @@ func New(o Options) *API {
 	a.registerCounts()
 	a.registerFleet()
 	a.registerState()
+	a.registerKeys()
 	a.registerNotifiers()
 	a.registerFreezes()
 	a.registerAdvice()

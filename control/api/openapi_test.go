@@ -85,6 +85,8 @@ DELETE /v1/freezes/{name}
 GET /v1/freezes
 GET /v1/freezes/{name}
 PUT /v1/freezes/{name}
+GET /v1/keys
+POST /v1/keys/rotate
 GET /v1/log
 PUT /v1/log
 POST /v1/debug

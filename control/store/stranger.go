@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,12 +19,12 @@ var errStranger = errors.New("etcd has lost the state that this node serves: the
 	"put it back with weir state export and weir state import, or begin anew with this node's state folder removed")
 
 // kin is how a node knows its state again: by its history, which goes on, and
-// else by the keys of its sticky cookie, which every state has of its own and
-// keeps in exports and backups.
+// else by the salt beside the keys of its sticky cookie, which every state has of
+// its own, keeps in exports and backups, and keeps when the keys are rotated.
 type kin struct {
 	cluster  uint64 // of the etcd; 0: unknown
 	revision int64
-	cookie   []byte
+	salt     []byte
 	services bool // or flags: there is something to lose
 }
 
@@ -31,19 +32,30 @@ func kinOf(cluster uint64, revision int64, kvs []KV) kin {
 	k := kin{cluster: cluster, revision: revision}
 	for _, kv := range kvs {
 		if kv.Key == CookieKey {
-			k.cookie = kv.Value
+			k.salt = saltOf(kv.Value)
 		}
 		k.services = k.services || strings.HasPrefix(kv.Key, Services) || strings.HasPrefix(kv.Key, Flags)
 	}
 	return k
 }
 
+// saltOf is the salt of the cookie's keys, or all of a value that has none.
+func saltOf(value []byte) []byte {
+	var v struct {
+		Salt []byte `json:"salt"`
+	}
+	if json.Unmarshal(value, &v) != nil || len(v.Salt) == 0 {
+		return value
+	}
+	return v.Salt
+}
+
 // disowns reports whether found cannot be what became of k. An etcd that was
 // wiped must not take the routes of a whole fleet away; one that was restored
-// from a backup, or into which the state was imported, has k's cookie keys.
+// from a backup, or into which the state was imported, has k's salt.
 func (k kin) disowns(found kin) bool {
 	goesOn := found.revision >= k.revision && (k.cluster == 0 || k.cluster == found.cluster)
-	return k.services && len(k.cookie) > 0 && !goesOn && !bytes.Equal(k.cookie, found.cookie)
+	return k.services && len(k.salt) > 0 && !goesOn && !bytes.Equal(k.salt, found.salt)
 }
 
 // kin is how this node's state would be known again: as it was last delivered,

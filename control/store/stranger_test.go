@@ -141,7 +141,7 @@ func TestStranger_ARestoredBackupIsFollowed(t *testing.T) {
 }
 
 func TestKin_Disowns(t *testing.T) {
-	known := kin{cluster: 7, revision: 100, cookie: []byte("secret"), services: true}
+	known := kin{cluster: 7, revision: 100, salt: []byte("secret"), services: true}
 	cases := []struct {
 		name  string
 		known kin
@@ -149,14 +149,14 @@ func TestKin_Disowns(t *testing.T) {
 		want  bool
 	}{
 		{"its own, later", known, kin{cluster: 7, revision: 100}, false},
-		{"its own, with new keys", known, kin{cluster: 7, revision: 130, cookie: []byte("new"), services: true}, false},
+		{"its own, with new keys", known, kin{cluster: 7, revision: 130, salt: []byte("new"), services: true}, false},
 		{"wiped", known, kin{cluster: 7, revision: 3}, true},
 		{"another cluster", known, kin{cluster: 8, revision: 130, services: true}, true},
-		{"begun anew by others", known, kin{cluster: 7, revision: 9, cookie: []byte("new"), services: true}, true},
-		{"restored", known, kin{cluster: 7, revision: 90, cookie: []byte("secret"), services: true}, false},
-		{"moved", known, kin{cluster: 8, revision: 9, cookie: []byte("secret"), services: true}, false},
-		{"a copy of a release that did not note the cluster", kin{revision: 100, cookie: []byte("secret"), services: true}, kin{cluster: 8, revision: 130}, false},
-		{"nothing to lose", kin{cluster: 7, revision: 100, cookie: []byte("secret")}, kin{cluster: 8}, false},
+		{"begun anew by others", known, kin{cluster: 7, revision: 9, salt: []byte("new"), services: true}, true},
+		{"restored", known, kin{cluster: 7, revision: 90, salt: []byte("secret"), services: true}, false},
+		{"moved", known, kin{cluster: 8, revision: 9, salt: []byte("secret"), services: true}, false},
+		{"a copy of a release that did not note the cluster", kin{revision: 100, salt: []byte("secret"), services: true}, kin{cluster: 8, revision: 130}, false},
+		{"nothing to lose", kin{cluster: 7, revision: 100, salt: []byte("secret")}, kin{cluster: 8}, false},
 		{"a node that begins", kin{}, kin{cluster: 7, revision: 3, services: true}, false},
 	}
 	for _, c := range cases {
@@ -164,4 +164,20 @@ func TestKin_Disowns(t *testing.T) {
 			t.Errorf("%s: disowned %v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+func TestKin_IsTheSameThroughARotationOfKeys(t *testing.T) {
+	of := func(value string) []byte {
+		return kinOf(7, 1, []KV{{Key: CookieKey, Value: []byte(value)}}).salt
+	}
+	f := func(a, b string, want bool) {
+		t.Helper()
+		if got := string(of(a)) == string(of(b)); got != want {
+			t.Errorf("%s and %s are the same: %v", a, b, got)
+		}
+	}
+	f(`{"signing":"a","keys":[1],"salt":"AAAAAAAAAAAAAAAAAAAAAQ=="}`, `{"signing":"b","keys":[1,2],"salt":"AAAAAAAAAAAAAAAAAAAAAQ=="}`, true)
+	f(`{"signing":"a","salt":"AAAAAAAAAAAAAAAAAAAAAQ=="}`, `{"signing":"a","salt":"AAAAAAAAAAAAAAAAAAAAAg=="}`, false)
+	f(`"secret"`, `"another"`, false)
+	f(`{}`, `{"salt":""}`, false)
 }

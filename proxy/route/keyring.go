@@ -30,8 +30,24 @@ type Keyring struct {
 type key struct {
 	id      string
 	k0, k1  uint64
+	added   int64 // unix seconds; 0: with the keyring, or by an older release
 	retired int64 // unix seconds when it signed last; 0: it may sign
 }
+
+// KeyInfo is what may be known of a key.
+type KeyInfo struct {
+	ID      string
+	Signs   bool
+	Added   int64 // unix seconds; 0: not known
+	Retired int64 // unix seconds when it signed last; 0: it signs or is yet to
+}
+
+// LastCookie is when the last cookie was issued that a retired key verifies, in
+// unix seconds.
+func (k KeyInfo) LastCookie() int64 { return k.Retired + clockSkew }
+
+// Waits reports whether the key verifies and has not begun to sign.
+func (k KeyInfo) Waits() bool { return !k.Signs && k.Retired == 0 }
 
 // storedKeyring is the JSON of a Keyring.
 type storedKeyring struct {
@@ -43,6 +59,7 @@ type storedKeyring struct {
 type storedKey struct {
 	ID      string `json:"id"`
 	Secret  []byte `json:"secret"`
+	Added   int64  `json:"added,omitempty"`
 	Retired int64  `json:"retired,omitempty"`
 }
 
@@ -60,7 +77,7 @@ func NewKeyring(random io.Reader) (*Keyring, error) {
 	}
 	empty := &Keyring{}
 	empty.salt0, empty.salt1 = words(salt[:])
-	keys, _, err := empty.WithKey(random)
+	keys, _, err := empty.WithKey(random, 0)
 	return keys, err
 }
 
@@ -86,14 +103,14 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 		if err := checkSecret(k.Secret); err != nil {
 			return nil, fmt.Errorf("cannot read keyring: key %q: %w", k.ID, err)
 		}
-		if k.Retired < 0 || k.ID == stored.Signing && k.Retired != 0 {
-			return nil, fmt.Errorf("cannot read keyring: key %q: retired at %d", k.ID, k.Retired)
+		if k.Added < 0 || k.Retired < 0 || k.ID == stored.Signing && k.Retired != 0 {
+			return nil, fmt.Errorf("cannot read keyring: key %q: added at %d, retired at %d", k.ID, k.Added, k.Retired)
 		}
 		if k.ID == stored.Signing {
 			r.signing = i
 		}
 		k0, k1 := words(k.Secret)
-		r.keys = append(r.keys, key{id: k.ID, k0: k0, k1: k1, retired: k.Retired})
+		r.keys = append(r.keys, key{id: k.ID, k0: k0, k1: k1, added: k.Added, retired: k.Retired})
 	}
 	if r.signing < 0 {
 		return nil, fmt.Errorf("cannot read keyring: no signing key %q", stored.Signing)
@@ -105,7 +122,7 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 func (r *Keyring) Marshal() ([]byte, error) {
 	stored := storedKeyring{Signing: r.SigningID(), Salt: bytesOf(r.salt0, r.salt1)}
 	for _, k := range r.keys {
-		stored.Keys = append(stored.Keys, storedKey{ID: k.id, Secret: bytesOf(k.k0, k.k1), Retired: k.retired})
+		stored.Keys = append(stored.Keys, storedKey{ID: k.id, Secret: bytesOf(k.k0, k.k1), Added: k.added, Retired: k.retired})
 	}
 	data, err := json.Marshal(stored)
 	if err != nil {
@@ -114,9 +131,10 @@ func (r *Keyring) Marshal() ([]byte, error) {
 	return data, nil
 }
 
-// WithKey returns r with one more key, drawn from random, and the key's id. The
-// key verifies; it signs only after Signing, or if it is the first.
-func (r *Keyring) WithKey(random io.Reader) (*Keyring, string, error) {
+// WithKey returns r with one more key, drawn from random and added now (unix
+// seconds), and the key's id. The key verifies; it signs only after Signing, or if
+// it is the first.
+func (r *Keyring) WithKey(random io.Reader, now int64) (*Keyring, string, error) {
 	if len(r.keys) >= MaxKeys {
 		return nil, "", fmt.Errorf("cannot add cookie key: there are %d already", MaxKeys)
 	}
@@ -124,7 +142,7 @@ func (r *Keyring) WithKey(random io.Reader) (*Keyring, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	k := key{}
+	k := key{added: now}
 	k.k0, k.k1 = words(secret[:])
 	// The id is public, so it comes from a hash of the key, not from the key.
 	for n := uint64(0); ; n++ {
@@ -156,16 +174,25 @@ func (r *Keyring) Signing(id string, now int64) (*Keyring, error) {
 	return &next, nil
 }
 
-// Pruned returns r without the keys that were retired before the given time in
-// unix seconds: now less the longest max_age of any cookie.
+// Pruned returns r without the keys whose last cookies were signed before the
+// given time in unix seconds: now less the longest max_age of any cookie.
 func (r *Keyring) Pruned(before int64) *Keyring {
 	next := *r
 	id := r.SigningID()
 	next.keys = slices.DeleteFunc(slices.Clone(r.keys), func(k key) bool {
-		return k.retired != 0 && k.retired < before
+		return k.retired != 0 && k.retired+clockSkew < before
 	})
 	next.signing = next.index(id)
 	return &next
+}
+
+// Keys tells of all keys, the oldest first.
+func (r *Keyring) Keys() []KeyInfo {
+	out := make([]KeyInfo, len(r.keys))
+	for i, k := range r.keys {
+		out[i] = KeyInfo{ID: k.id, Signs: i == r.signing, Added: k.added, Retired: k.retired}
+	}
+	return out
 }
 
 // SigningID returns the id of the key that signs.

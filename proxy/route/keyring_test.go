@@ -12,7 +12,7 @@ import (
 func TestKeyring_RoundTrip(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{3})
 	keys := testKeys(t, 1)
-	keys, id, err := keys.WithKey(random)
+	keys, id, err := keys.WithKey(random, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestKeyring_RoundTrip(t *testing.T) {
 func TestKeyring_Rotation(t *testing.T) {
 	s := testSticky(t) // max_age 1h
 	first := s.Keys
-	second, id, err := first.WithKey(rand.NewChaCha8([32]byte{4}))
+	second, id, err := first.WithKey(rand.NewChaCha8([32]byte{4}), testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,19 +73,19 @@ func TestKeyring_Rotation(t *testing.T) {
 		t.Errorf("an unknown key signs")
 	}
 
-	pruned := third.Pruned(testNow)
-	if len(pruned.keys) != 2 || len(third.Pruned(testNow+1).keys) != 1 {
-		t.Fatalf("%d and %d keys are left", len(pruned.keys), len(third.Pruned(testNow+1).keys))
+	pruned := third.Pruned(testNow + clockSkew)
+	if len(pruned.keys) != 2 || len(third.Pruned(testNow+clockSkew+1).keys) != 1 {
+		t.Fatalf("%d and %d keys are left", len(pruned.keys), len(third.Pruned(testNow+clockSkew+1).keys))
 	}
-	f("pruned old key", first, testNow-10, third.Pruned(testNow+1), testNow, false)
-	f("new key after pruning", third, testNow, third.Pruned(testNow+1), testNow, true)
-	f("signed after pruning", third.Pruned(testNow+1), testNow, third, testNow, true)
+	f("pruned old key", first, testNow-10, third.Pruned(testNow+clockSkew+1), testNow, false)
+	f("new key after pruning", third, testNow, third.Pruned(testNow+clockSkew+1), testNow, true)
+	f("signed after pruning", third.Pruned(testNow+clockSkew+1), testNow, third, testNow, true)
 	f("salt stays", first, testNow-10, pruned, testNow, true)
 }
 
 func TestKeyring_SameHashesThroughRotation(t *testing.T) {
 	first := testKeys(t, 1)
-	second, id, _ := first.WithKey(rand.NewChaCha8([32]byte{4}))
+	second, id, _ := first.WithKey(rand.NewChaCha8([32]byte{4}), testNow)
 	second, _ = second.Signing(id, testNow)
 	a, b := Sticky{Keys: first}, Sticky{Keys: second.Pruned(testNow + int64(time.Hour))}
 	for _, user := range []string{"", "a", "user-1"} {
@@ -99,11 +99,11 @@ func TestKeyring_HasABound(t *testing.T) {
 	keys, random := testKeys(t, 1), rand.NewChaCha8([32]byte{5})
 	var err error
 	for range MaxKeys - 1 {
-		if keys, _, err = keys.WithKey(random); err != nil {
+		if keys, _, err = keys.WithKey(random, testNow); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err = keys.WithKey(random); err == nil {
+	if _, _, err = keys.WithKey(random, testNow); err == nil {
 		t.Fatalf("%d keys", MaxKeys+1)
 	}
 	data, err := keys.Marshal()
@@ -154,6 +154,7 @@ func TestParseKeyring_Refuses(t *testing.T) {
 	f(func(s *storedKeyring) { s.Keys[0].ID = "" }, `"" is invalid`)
 	f(func(s *storedKeyring) { s.Keys[0].ID = "toolongid" }, "is invalid")
 	f(func(s *storedKeyring) { s.Keys[0].Retired = 1 }, "retired at 1")
+	f(func(s *storedKeyring) { s.Keys[0].Added = -1 }, "added at -1")
 	f(func(s *storedKeyring) { s.Keys = make([]storedKey, MaxKeys+1) }, "at most 16")
 	for _, text := range []string{"", "null", "[]", "{", `{"keys":1}`} {
 		if _, err := ParseKeyring([]byte(text)); err == nil {

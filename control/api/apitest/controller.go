@@ -49,7 +49,8 @@ type Controller struct {
 func New() *Controller {
 	return &Controller{
 		view: &control.View{
-			At: epoch, Node: "n1", Leader: true, LeaderNode: "n1",
+			Keys: []control.KeyView{{ID: firstKey, State: control.KeySigning}},
+			At:   epoch, Node: "n1", Leader: true, LeaderNode: "n1",
 			Store: control.StoreView{Connected: true, Revision: 10, Source: "etcd"},
 			Nodes: []control.NodeView{{Name: "n1", Boot: "b1", Version: "v0.1.0", Revision: 10, Leader: true, Self: true, SeenAt: epoch}},
 		},
@@ -216,6 +217,8 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.startRollout(cmd)
 	case control.Act:
 		return c.act(cmd)
+	case control.RotateKeys:
+		return c.rotateKeys(cmd)
 	case control.Note:
 		return c.note(cmd)
 	}
