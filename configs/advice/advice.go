@@ -47,6 +47,10 @@ type Input struct {
 
 	// Manual are services whose weights were moved by hand, and are not all on stable.
 	Manual []string
+
+	// Staged are applications whose deployments to environments before production
+	// were reported by others.
+	Staged []string
 }
 
 // Add takes what documents say in.
@@ -67,10 +71,16 @@ func (in *Input) Add(documents []configs.Document) {
 
 // Find returns the advice that nobody ignores, services first, by name.
 func Find(in Input) []Advice {
-	f := finder{Input: in, services: map[string]configs.Service{}}
+	f := finder{Input: in, services: map[string]configs.Service{}, staged: map[string]bool{}}
+	for _, application := range in.Staged {
+		f.staged[application] = true
+	}
 	for _, s := range in.Services {
 		s.SetDefaults()
 		f.services[s.Name] = s
+		if s.Environment != production {
+			f.staged[s.Application] = true
+		}
 	}
 	for _, s := range in.Services {
 		f.service(f.services[s.Name])
@@ -92,6 +102,7 @@ func Find(in Input) []Advice {
 type finder struct {
 	Input
 	services map[string]configs.Service
+	staged   map[string]bool // applications with an environment before production
 	found    []Advice
 }
 
@@ -119,7 +130,7 @@ func (f *finder) service(s configs.Service) {
 		f.add(s.Advise, Advice{NoNotifications, object, "nobody is told when a rollout fails or is put back",
 			"weir puts traffic back by itself, and the fault stays until somebody hears of it", "Apply a Notifier with on: [rolled_back, failed, paused]"})
 	}
-	if !f.staged(s) {
+	if !f.staged[s.Application] {
 		f.add(s.Advise, Advice{NoStaging, object, fmt.Sprintf("application %s has no staging environment that weir knows", s.Application),
 			"The first place where a version runs is then the one with the users", "Give the staging service environment: staging and the same application, or report its deployments"})
 	}
@@ -149,15 +160,6 @@ func (f *finder) notified(service string) bool {
 		about := len(n.Services) == 0 || slices.Contains(n.Services, service)
 		return about && (slices.Contains(n.On, "all") || slices.Contains(n.On, "rolled_back"))
 	})
-}
-
-func (f *finder) staged(s configs.Service) bool {
-	for _, other := range f.services {
-		if other.Application == s.Application && other.Environment != production {
-			return true
-		}
-	}
-	return false
 }
 
 // rollout looks for what a plan lacks.

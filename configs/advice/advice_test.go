@@ -73,3 +73,11 @@ func TestFind_WeightsByHand(t *testing.T) {
 		t.Errorf("advice is %v", got)
 	}
 }
+
+func TestFind_StagingThatOthersReport(t *testing.T) {
+	in := input(t, service+fridays+oncall)
+	in.Staged = []string{"shop"}
+	if got := codes(Find(in)); got != "" {
+		t.Errorf("advice is %q although deployments to staging are reported", got)
+	}
+}

@@ -8,19 +8,22 @@ import (
 	"github.com/weirproxy/weir/configs"
 )
 
-// section is a heading and the changes below it.
-type section struct {
-	title string
-	holds func(configs.Change) bool
+// Section is a heading and the changes below it.
+type Section struct {
+	Title   string
+	Changes []configs.Change
 }
 
-// sections are in the order of a changelog; a change stands in the first that
-// holds it, and breaking ones above all.
-func sections() []section {
+// Sections groups changes in the order of a changelog: each stands in the first
+// section that it is one of, and breaking ones above all. Empty ones are left out.
+func Sections(changes []configs.Change) []Section {
 	of := func(types ...string) func(configs.Change) bool {
 		return func(c configs.Change) bool { return slices.Contains(types, c.Type) }
 	}
-	return []section{
+	kinds := []struct {
+		title string
+		holds func(configs.Change) bool
+	}{
 		{"Breaking changes", func(c configs.Change) bool { return c.Breaking }},
 		{"Features", of("feat", "feature")},
 		{"Fixes", of("fix", "bugfix", "hotfix", "revert")},
@@ -28,6 +31,22 @@ func sections() []section {
 		{"Documentation", of("docs", "doc")},
 		{"Other changes", func(configs.Change) bool { return true }},
 	}
+	in := make([][]configs.Change, len(kinds))
+	for _, c := range changes {
+		for i := range kinds {
+			if kinds[i].holds(c) {
+				in[i] = append(in[i], c)
+				break
+			}
+		}
+	}
+	var out []Section
+	for i := range kinds {
+		if len(in[i]) > 0 {
+			out = append(out, Section{kinds[i].title, in[i]})
+		}
+	}
+	return out
 }
 
 // Markdown writes the changelog of a release: grouped, a line a change, so that
@@ -51,21 +70,9 @@ func Markdown(r *configs.Release) string {
 	if len(about) > 0 {
 		b.WriteString(strings.Join(about, ", ") + "\n\n")
 	}
-	left := slices.Clone(r.Changes)
-	for _, s := range sections() {
-		var here []configs.Change
-		left = slices.DeleteFunc(left, func(c configs.Change) bool {
-			if s.holds(c) {
-				here = append(here, c)
-				return true
-			}
-			return false
-		})
-		if len(here) == 0 {
-			continue
-		}
-		fmt.Fprintf(&b, "## %s\n\n", s.title)
-		for _, c := range here {
+	for _, s := range Sections(r.Changes) {
+		fmt.Fprintf(&b, "## %s\n\n", s.Title)
+		for _, c := range s.Changes {
 			b.WriteString(line(c))
 		}
 		b.WriteString("\n")

@@ -7,6 +7,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/configs/advice"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/release"
 )
 
 // Advice is a mistake that releases are often made with.
@@ -33,6 +34,11 @@ func advise(v *control.View) []Advice {
 	var in advice.Input
 	for _, s := range v.Services {
 		in.Services = append(in.Services, s.Document)
+	}
+	for i := range v.Deployments {
+		if d := &v.Deployments[i]; d.Environment != release.DefaultEnvironment {
+			in.Staged = append(in.Staged, d.Application)
+		}
 	}
 	for _, r := range v.Rollouts {
 		switch {

@@ -49,16 +49,21 @@ func (a *API) listApplications(_ context.Context, in *applicationsQuery) (*appli
 	v := a.Control.View()
 	board, out := v.Board(), &applications{Body: []Application{}}
 	for _, name := range board.Applications() {
-		app := Application{
-			Name: name, Environments: board.Environments(name), Pending: []string{},
-			Metrics: board.Metrics(name, in.Environment, v.At.Add(-time.Duration(in.Days)*24*time.Hour), v.At),
-		}
-		for _, r := range board.Pending(name, in.Environment) {
-			app.Pending = append(app.Pending, r.Version)
-		}
-		out.Body = append(out.Body, app)
+		out.Body = append(out.Body, applicationOf(board, name, in.Environment, in.Days, v.At))
 	}
 	return out, nil
+}
+
+// applicationOf is one application; the figures are those of so many days up to now.
+func applicationOf(board *release.Board, name, environment string, days int, now time.Time) Application {
+	app := Application{
+		Name: name, Environments: board.Environments(name), Pending: []string{},
+		Metrics: board.Metrics(name, environment, now.Add(-time.Duration(days)*24*time.Hour), now),
+	}
+	for _, r := range board.Pending(name, environment) {
+		app.Pending = append(app.Pending, r.Version)
+	}
+	return app
 }
 
 // ApplicationName is the path of an application.
@@ -92,12 +97,21 @@ const maxDeployments = 200
 
 func (a *API) listDeployments(_ context.Context, in *deploymentsQuery) (*deployments, error) {
 	out := &deployments{Body: []Deployment{}}
-	for _, d := range newestFirst(a.Control.View().Board().Deployments) {
-		if (in.Application == "" || d.Application == in.Application) && (in.Environment == "" || d.Environment == in.Environment) && len(out.Body) < maxDeployments {
-			out.Body = append(out.Body, d)
+	out.Body = append(out.Body, deploymentsOf(a.Control.View().Board(), in.Application, in.Environment, maxDeployments)...)
+	return out, nil
+}
+
+// deploymentsOf are the newest deployments, at most so many; an empty name is any.
+func deploymentsOf(board *release.Board, application, environment string, most int) []Deployment {
+	var own []Deployment
+	for i := range board.Deployments {
+		d := &board.Deployments[i]
+		if (application == "" || d.Application == application) && (environment == "" || d.Environment == environment) {
+			own = append(own, *d)
 		}
 	}
-	return out, nil
+	own = newestFirst(own)
+	return own[:min(len(own), most)]
 }
 
 // DeploymentReport is what another system says of a deployment of its own.

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"time"
+
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/notify"
+	"github.com/weirproxy/weir/control/release"
 )
 
 // What pages are made of: the very answers of the API.
@@ -33,3 +36,23 @@ func ToldOf(e *notify.Entry) Told { return toldOf(e) }
 
 // AuditOf is an entry of the trail as the API shows it.
 func AuditOf(e control.AuditView) Audit { return auditOf(e) }
+
+// ApplicationOf is one application as the API shows it, with the figures of an
+// environment over so many days up to now.
+func ApplicationOf(board *release.Board, name, environment string, days int, now time.Time) Application {
+	return applicationOf(board, name, environment, days, now)
+}
+
+// DeploymentsOf are the newest deployments of an application, at most so many.
+func DeploymentsOf(board *release.Board, application, environment string, most int) []Deployment {
+	return deploymentsOf(board, application, environment, most)
+}
+
+// ReleaseOf is a release with what has become of it.
+func ReleaseOf(v *control.ReleaseView, board *release.Board) Release { return releaseOf(v, board) }
+
+// FlagOf is a flag as the API shows it.
+func FlagOf(v *control.FlagView) Flag { return flagOf(v) }
+
+// AdviceOf is what the API advises.
+func AdviceOf(v *control.View) []Advice { return advise(v) }

@@ -33,12 +33,18 @@ func pages() []page {
 	return []page{
 		{"GET /{$}", "services", "Services", time.Second, (*Dashboard).services},
 		{"GET /services/{name}", "service", "", time.Second, (*Dashboard).service},
+		{"GET /applications", "applications", "Applications", 5 * time.Second, (*Dashboard).applications},
+		{"GET /applications/{name}", "application", "", 5 * time.Second, (*Dashboard).application},
+		{"GET /applications/{name}/releases/{version}", "release", "", 5 * time.Second, (*Dashboard).release},
 		{"GET /rollouts", "rollouts", "Rollouts", 2 * time.Second, (*Dashboard).rollouts},
 		{"GET /rollouts/{id}", "rollout", "", time.Second, (*Dashboard).rollout},
+		{"GET /flags", "flags", "Flags", 2 * time.Second, (*Dashboard).flags},
+		{"GET /flags/{name}", "flag", "", time.Second, (*Dashboard).flag},
 		{"GET /nodes", "nodes", "Nodes", 2 * time.Second, (*Dashboard).nodes},
 		{"GET /events", "events", "Events", 5 * time.Second, (*Dashboard).events},
 		{"GET /audit", "audit", "Audit", 5 * time.Second, (*Dashboard).audit},
 		{"GET /notifiers", "notifiers", "Notifiers", 2 * time.Second, (*Dashboard).notifiers},
+		{"GET /advice", "advice", "Advice", 5 * time.Second, (*Dashboard).advice},
 	}
 }
 

@@ -165,6 +165,7 @@ func withCanary(t *testing.T, edits ...func(*api.Options)) *bench {
 		v.OutboxSize, v.OutboxDead = 1, 1
 		v.Freezes = []control.FreezeView{{Document: configs.Freeze{Name: "friday"}, Active: true}}
 		v.Audit = []control.AuditView{{ID: "a1", At: v.At, Actor: "ana", Role: "operator", Action: "start", Object: "rollouts/shop-7", Text: "started", Changes: []string{"weights: blue 100% → blue 95%"}}}
+		delivered(v)
 	})
 	b.control.Recordings = map[string]*control.Recording{"shop-7": apitest.Recording()}
 	return b
@@ -172,7 +173,8 @@ func withCanary(t *testing.T, edits ...func(*api.Options)) *bench {
 
 // paths are one of each page.
 func paths() []string {
-	return []string{"/", "/services/shop", "/rollouts", "/rollouts/shop-7", "/nodes", "/events", "/audit", "/notifiers", "/login"}
+	return []string{"/", "/services/shop", "/rollouts", "/rollouts/shop-7", "/nodes", "/events", "/audit", "/notifiers", "/login",
+		"/applications", "/applications/shop", "/applications/shop/releases/v1.5.0", "/flags", "/flags/new-checkout", "/flags/theme", "/advice"}
 }
 
 var assetHash = regexp.MustCompile(`/assets/[0-9a-f]+/`)

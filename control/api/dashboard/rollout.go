@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api"
 )
 
@@ -30,6 +32,7 @@ type rolloutPage struct {
 	Source   string
 	Recorder string // the node that recorded what the charts show
 	Versions []versionRow
+	Released string // path of the page of its release; empty: it has none
 }
 
 // ruleRow is a rule with how near it is to acting.
@@ -59,7 +62,15 @@ func (d *Dashboard) rollout(r *request) (content, error) {
 		Recorder: r.view.Node,
 	}
 	p.Bar = barOf(p.Weights, p.From)
-	if s, ok := r.view.Service(p.Service); ok && p.InForce {
+	s, ok := serviceOrFlag(r.view, p.Service)
+	if ok && p.Plan != nil && p.Plan.Release != "" {
+		doc := s.Document
+		doc.SetDefaults()
+		if _, known := r.view.Release(doc.Application, p.Plan.Release); known {
+			p.Released = releasePath(doc.Application, p.Plan.Release)
+		}
+	}
+	if ok && p.InForce {
 		p.Versions, p.Weights = versionsOf(s)
 		p.Versions = slices.DeleteFunc(p.Versions, func(v versionRow) bool {
 			return v.Name != p.From && !slices.Contains(p.Candidates, v.Name)
@@ -94,12 +105,39 @@ func near(evidence, threshold float64) int {
 func linksOf(meta map[string]string) []link {
 	var out []link
 	for name, text := range meta {
-		l := link{Name: name, Text: text}
-		if u, err := url.Parse(text); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
-			l.URL = u.String()
-		}
-		out = append(out, l)
+		out = append(out, link{Name: name, Text: text, URL: webAddress(text)})
 	}
 	slices.SortFunc(out, func(a, b link) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// webAddress is a text as an address that people may be led to; empty: it is none.
+func webAddress(text string) string {
+	if u, err := url.Parse(text); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		return u.String()
+	}
+	return ""
+}
+
+// aboutPath is where the page of a service is, or of the flag that rollouts know
+// by that name.
+func aboutPath(service string) string {
+	if flag, ok := configs.FlagOf(service); ok {
+		return "/flags/" + url.PathEscape(flag)
+	}
+	return "/services/" + url.PathEscape(service)
+}
+
+// serviceOrFlag is what a rollout is of: a service, or a flag that stands among
+// services by that name.
+func serviceOrFlag(v *control.View, name string) (*control.ServiceView, bool) {
+	flag, is := configs.FlagOf(name)
+	if !is {
+		return v.Service(name)
+	}
+	f, ok := v.Flag(flag)
+	if !ok {
+		return nil, false
+	}
+	return &control.ServiceView{Document: f.Document.Service(), State: f.State, Versions: f.Variants}, true
 }

@@ -22,7 +22,10 @@ type servicePage struct {
 	Current *api.Rollout
 	History []api.Rollout
 	More    bool // there are more rollouts than History has
-	Source  string
+	Advice  []adviceRow
+
+	Application, Environment string
+	Source                   string
 }
 
 func (d *Dashboard) service(r *request) (content, error) {
@@ -35,6 +38,10 @@ func (d *Dashboard) service(r *request) (content, error) {
 	p := &servicePage{
 		Service: api.ServiceOf(s), Now: r.view.At, Bar: barOf(shares, s.State.Stable), Rows: rows, Trouble: troubleOf(s),
 	}
+	p.Advice = adviceFor(api.AdviceOf(r.view), name)
+	doc := s.Document
+	doc.SetDefaults()
+	p.Application, p.Environment = doc.Application, doc.Environment
 	p.Current, p.History, p.More = rolloutsOf(r.view, name)
 	source, err := json.MarshalIndent(s.Document, "", "  ")
 	if err != nil {

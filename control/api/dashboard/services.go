@@ -17,6 +17,7 @@ const servicesShown = 50
 // servicesPage shows all services: those that need a look first.
 type servicesPage struct {
 	Total, Moving, Trouble int
+	Advice                 int
 	Query, Show            string
 	Rows                   []serviceRow
 	Found                  int
@@ -49,6 +50,7 @@ type pager struct {
 func (d *Dashboard) services(r *request) (content, error) {
 	q := r.URL.Query()
 	p := &servicesPage{Total: len(r.view.Services), Query: strings.TrimSpace(q.Get("q")), Show: q.Get("show")}
+	p.Advice = len(api.AdviceOf(r.view))
 	rollouts := inForce(r.view)
 	var found, first, rest []*control.ServiceView
 	for i := range r.view.Services {
@@ -189,7 +191,7 @@ func pageOf(r *request, of, size int) (pager, int) {
 	p := pager{From: n*size + 1, To: min((n+1)*size, of), Of: of}
 	link := func(n int) string {
 		to := url.Values{}
-		for _, key := range []string{"q", "show", "service"} {
+		for _, key := range []string{"q", "show", "service", "days", "environment"} {
 			if value := q.Get(key); value != "" {
 				to.Set(key, value)
 			}
