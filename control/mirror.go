@@ -21,6 +21,7 @@ type entry[T any] struct {
 	value T
 	raw   []byte
 	mod   int64
+	made  int64 // revision that created it; only of documents
 }
 
 // mirror is the state as the store has it, decoded. What cannot be decoded

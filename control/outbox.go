@@ -176,7 +176,7 @@ func (c *Controller) pruneOutbox(now time.Time) []store.Op {
 func putDocument[T any](into map[string]entry[T], name string, kv store.KV, decode func([]byte) (*T, error)) error {
 	doc, err := decode(kv.Value)
 	if err == nil {
-		into[name] = entry[T]{value: *doc, raw: kv.Value, mod: kv.ModRevision}
+		into[name] = entry[T]{value: *doc, raw: kv.Value, mod: kv.ModRevision, made: kv.CreateRevision}
 	}
 	return err
 }

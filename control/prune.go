@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/store"
 )
 
@@ -20,6 +21,26 @@ const (
 	pruneBatch   = 100 // etcd takes 128 writes in a transaction
 )
 
+// pruneRollouts deletes the oldest of too many rollouts. What they were as
+// deployments stays: figures reach further back than anybody asks why.
+func (c *Controller) pruneRollouts() []store.Op {
+	var ops []store.Op
+	for i, id := range c.mirror.newestFirst() {
+		r := c.mirror.rollouts[id].value
+		if i < keepRollouts || !r.Phase.Final() {
+			continue
+		}
+		doc := c.mirror.services[r.Service].value
+		if d, counts := release.FromRollout(&r, &doc); counts {
+			if value, err := c.encode(nil, d); err == nil {
+				ops = append(ops, store.Put(store.DeploymentKey(id), value))
+			}
+		}
+		ops = append(ops, store.Delete(store.RolloutKey(id)))
+	}
+	return ops
+}
+
 // prune deletes what is past its retention, and the cuts and evidence of
 // rollouts that are over. Only the leader does it, a batch at a time.
 func (c *Controller) prune(now time.Time, fence store.Compare) {
@@ -27,7 +48,7 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 		return
 	}
 	c.pruned = now
-	var ops []store.Op
+	ops := c.pruneRollouts()
 	for id, byNode := range c.mirror.cuts {
 		r, ok := c.mirror.rollouts[id]
 		if ok && (!r.value.Phase.Final() || c.trials[id] != nil) {
@@ -40,11 +61,6 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 	for id := range c.mirror.evidence {
 		if r, ok := c.mirror.rollouts[id]; !ok || r.value.Phase.Final() && c.trials[id] == nil {
 			ops = append(ops, store.Delete(store.EvidenceKey(id)))
-		}
-	}
-	for i, id := range c.mirror.newestFirst() {
-		if i >= keepRollouts && c.mirror.rollouts[id].value.Phase.Final() {
-			ops = append(ops, store.Delete(store.RolloutKey(id)))
 		}
 	}
 	keys := slices.Sorted(maps.Keys(c.mirror.audit)) // the oldest first

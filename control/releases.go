@@ -48,13 +48,14 @@ type ReleaseView struct {
 // Bounds of what a cluster knows of releases.
 const (
 	maxReleases     = 2000
-	keepDeployments = 1000
+	keepDeployments = 5000 // with what was live last in each environment
 )
 
 // shipped is what a View shows of releases.
 type shipped struct {
 	releases    []ReleaseView
 	deployments []release.Deployment
+	since       time.Time
 }
 
 func (c *Controller) releaseDocuments() documents[configs.Release] {
@@ -68,32 +69,90 @@ func (m *mirror) listShipped() *shipped {
 		return m.cut
 	}
 	s := &shipped{}
-	for _, e := range m.releases {
-		s.releases = append(s.releases, ReleaseView{Document: e.value, ModRevision: e.mod})
+	type applied struct {
+		view ReleaseView
+		made int64
 	}
-	// A release is seldom written twice, so this is the order in which they came.
-	slices.SortFunc(s.releases, func(a, b ReleaseView) int { return cmp.Compare(a.ModRevision, b.ModRevision) })
-	for _, id := range slices.Sorted(maps.Keys(m.deploys)) {
+	var all []applied
+	for _, e := range m.releases {
+		all = append(all, applied{ReleaseView{Document: e.value, ModRevision: e.mod}, e.made})
+	}
+	slices.SortFunc(all, func(a, b applied) int { return cmp.Compare(a.made, b.made) })
+	for _, one := range all {
+		s.releases = append(s.releases, one.view)
+	}
+	ids := m.oldestDeployments()
+	if over := len(ids) - keepDeployments; over >= 0 {
+		s.since = m.deploys[ids[over]].value.StartedAt
+	}
+	for _, id := range ids {
 		s.deployments = append(s.deployments, m.deploys[id].value)
 	}
 	m.cut = s
 	return s
 }
 
-// pruneDeployments deletes the oldest of too many reports.
+// oldestDeployments are the ids of all reports, that which began first before others.
+func (m *mirror) oldestDeployments() []string {
+	return slices.SortedFunc(maps.Keys(m.deploys), func(a, b string) int {
+		return cmp.Or(m.deploys[a].value.StartedAt.Compare(m.deploys[b].value.StartedAt), cmp.Compare(a, b))
+	})
+}
+
+// pruneDeployments deletes the oldest of too many deployments. What an environment
+// is on stays, however long ago it came there.
 func (m *mirror) pruneDeployments() []store.Op {
 	over := len(m.deploys) - keepDeployments
 	if over <= 0 {
 		return nil
 	}
-	ids := slices.SortedFunc(maps.Keys(m.deploys), func(a, b string) int {
-		return m.deploys[a].value.StartedAt.Compare(m.deploys[b].value.StartedAt)
-	})
+	type place struct{ application, environment string }
+	ids, live := m.oldestDeployments(), map[place]string{}
+	for _, id := range ids {
+		if d := m.deploys[id].value; d.State == release.Live {
+			live[place{d.Application, d.Environment}] = id
+		}
+	}
 	var ops []store.Op
 	for _, id := range ids[:over] {
-		ops = append(ops, store.Delete(store.DeploymentKey(id)))
+		if d := m.deploys[id].value; live[place{d.Application, d.Environment}] != id {
+			ops = append(ops, store.Delete(store.DeploymentKey(id)))
+		}
 	}
 	return ops
+}
+
+// reportAhead is how far another system's clock may be ahead of this one's.
+const reportAhead = 5 * time.Minute
+
+// completeReport fills what a report left out from what was reported before, and
+// refuses times that cannot be.
+func completeReport(d, before *release.Deployment, actor string, now time.Time) error {
+	d.By, d.Via, d.Link = cmp.Or(d.By, before.By, actor), cmp.Or(d.Via, before.Via), cmp.Or(d.Link, before.Link)
+	if d.StartedAt.IsZero() {
+		if d.StartedAt = before.StartedAt; d.StartedAt.IsZero() {
+			d.StartedAt = now
+		}
+	}
+	if d.EndedAt.IsZero() && d.State == before.State {
+		d.EndedAt, d.Reason = before.EndedAt, cmp.Or(d.Reason, before.Reason) // told again
+	}
+	if d.EndedAt.IsZero() && d.State.Final() {
+		d.EndedAt = now
+	}
+	latest := d.StartedAt
+	if !d.EndedAt.IsZero() {
+		latest = d.EndedAt
+	}
+	switch {
+	case latest.Before(d.StartedAt):
+		return refuse(Invalid, "write a later end, or an earlier start", "the deployment would end before it began")
+	case !d.EndedAt.IsZero() && !d.State.Final():
+		return refuse(Invalid, "leave the end out, or write state: live", "the deployment would have ended and be %s", d.State)
+	case latest.After(now.Add(reportAhead)) || d.StartedAt.After(now.Add(reportAhead)):
+		return refuse(Invalid, "leave the times out: they are now", "%s is in the future", latest.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // planReport notes a deployment.
@@ -103,23 +162,15 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 	switch {
 	case d.ID != "" && !known:
 		return plan{}, refuse(NotFound, "leave the id out to report a new one", "there is no reported deployment %q", d.ID)
+	case old.value.Rollout != "":
+		return plan{}, refuse(Conflict, "report another deployment", "deployment %q is a rollout of weir's own", d.ID)
 	case known && (old.value.Application != d.Application || old.value.Environment != d.Environment || old.value.Version != d.Version):
 		return plan{}, refuse(Conflict, "report another deployment", "deployment %q is of %s %s in %s", d.ID, old.value.Application, old.value.Version, old.value.Environment)
 	case d.ID == "":
 		d.ID = newID(d.Application+"-"+d.Environment, random, now)
 	}
-	d.By = cmp.Or(d.By, cmd.Actor)
-	if d.StartedAt.IsZero() {
-		d.StartedAt = now
-		if known {
-			d.StartedAt = old.value.StartedAt
-		}
-	}
-	if d.EndedAt.IsZero() && d.State.Final() {
-		d.EndedAt = now
-	}
-	if !d.EndedAt.IsZero() && d.EndedAt.Before(d.StartedAt) {
-		return plan{}, refuse(Invalid, "write a later end, or an earlier start", "the deployment would end before it began")
+	if err := completeReport(&d, &old.value, cmd.Actor, now); err != nil {
+		return plan{}, err
 	}
 	value, err := c.encode(old.raw, d)
 	if err != nil {
@@ -137,14 +188,15 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 
 // Board is what is where by this View.
 func (v *View) Board() *release.Board {
-	in := release.Input{Deployments: slices.Clone(v.Deployments)}
+	in := release.Input{Complete: v.DeploymentsSince}
 	for i := range v.Releases {
 		in.Releases = append(in.Releases, v.Releases[i].Document)
 	}
 	type version struct{ service, name string }
-	shipped := map[version]string{}
+	shipped, kept := map[version]string{}, map[string]bool{}
 	for i := range v.Rollouts {
 		r := &v.Rollouts[i].State
+		kept[r.ID] = true
 		s, ok := v.Service(r.Service)
 		if !ok {
 			continue
@@ -155,6 +207,11 @@ func (v *View) Board() *release.Board {
 		// The newest come first: what the version was released as in the end.
 		if id := (version{r.Service, r.To}); shipped[id] == "" && r.Phase == rollout.Succeeded {
 			shipped[id] = r.Plan.Release
+		}
+	}
+	for _, d := range v.Deployments {
+		if !kept[d.Rollout] { // what is left of a rollout that is still there is on its way
+			in.Deployments = append(in.Deployments, d)
 		}
 	}
 	for i := range v.Services {

@@ -59,7 +59,7 @@ func (c *Controller) show(now time.Time) {
 	v.Flags = c.showFlags(now)
 	v.Keys = c.showKeys()
 	s := c.mirror.listShipped()
-	v.Releases, v.Deployments = s.releases, s.deployments
+	v.Releases, v.Deployments, v.DeploymentsSince = s.releases, s.deployments, s.since
 	v.Audit = c.mirror.newestAudit()
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)

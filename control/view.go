@@ -36,6 +36,10 @@ type View struct {
 	Releases    []ReleaseView
 	Deployments []release.Deployment
 
+	// DeploymentsSince is since when all deployments are known. Zero: all there were
+	// are.
+	DeploymentsSince time.Time
+
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.
 	Outbox     []notify.Entry

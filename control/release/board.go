@@ -19,6 +19,9 @@ type Input struct {
 	// Running is which version each environment's service is on by its state:
 	// what weir serves, whatever was deployed.
 	Running []Running
+
+	// Complete is since when all deployments are known. Zero: all there were are.
+	Complete time.Time
 }
 
 // Running is what a service serves.
@@ -30,23 +33,18 @@ type Running struct {
 // Board is what is where. It is read only.
 type Board struct {
 	Input
-	releases map[string][]configs.Release // by application, the oldest first
+	lines map[string]line // by application
 }
 
 // NewBoard sorts what there is.
 func NewBoard(in Input) *Board {
-	b := &Board{Input: in, releases: map[string][]configs.Release{}}
+	b := &Board{Input: in, lines: map[string]line{}}
+	byName := map[string][]configs.Release{}
 	for _, r := range in.Releases {
-		b.releases[r.Application] = append(b.releases[r.Application], r)
+		byName[r.Application] = append(byName[r.Application], r)
 	}
-	for _, all := range b.releases {
-		slices.SortStableFunc(all, func(x, y configs.Release) int {
-			a, b := x.CutAt(), y.CutAt()
-			if a.IsZero() || b.IsZero() {
-				return 0 // as they were applied
-			}
-			return a.Compare(b)
-		})
+	for name, all := range byName {
+		b.lines[name] = newLine(all)
 	}
 	return b
 }
@@ -54,7 +52,7 @@ func NewBoard(in Input) *Board {
 // Applications are the names of all that is known, in order.
 func (b *Board) Applications() []string {
 	seen := map[string]bool{}
-	for name := range b.releases {
+	for name := range b.lines {
 		seen[name] = true
 	}
 	for _, d := range b.Deployments {
@@ -104,11 +102,9 @@ func (b *Board) Environments(application string) []Environment {
 			}
 		}
 	}
-	for _, r := range b.Running {
-		if r.Application == application {
-			if e := at(r.Environment); e.Version != r.Version {
-				e.Version, e.Since = r.Version, time.Time{} // nobody reported how it got there
-			}
+	for _, r := range b.running(application) {
+		if e := at(r.Environment); e.Version != r.Version {
+			e.Version, e.Since = r.Version, time.Time{} // nobody reported how it got there
 		}
 	}
 	out := make([]Environment, 0, len(byName))
@@ -121,6 +117,24 @@ func (b *Board) Environments(application string) []Environment {
 	return out
 }
 
+// running is what weir serves in each environment. Where services of one
+// environment differ, it is on the release that the others hold too: all users
+// have that.
+func (b *Board) running(application string) map[string]Running {
+	l, out := b.lines[application], map[string]Running{}
+	for _, r := range b.Running {
+		if r.Application != application {
+			continue
+		}
+		before, more := out[r.Environment]
+		other, own := l.holds(before.Version), l.holds(r.Version)
+		if !more || own != nil && (other == nil || other.all(own)) {
+			out[r.Environment] = r
+		}
+	}
+	return out
+}
+
 func last(environment string) int {
 	if environment == DefaultEnvironment {
 		return 1
@@ -129,22 +143,42 @@ func last(environment string) int {
 }
 
 // ReleasesOf are the releases of an application, the oldest first.
-func (b *Board) ReleasesOf(application string) []configs.Release { return b.releases[application] }
-
-// index is the place of a version among an application's releases; -1: none.
-func (b *Board) index(application, version string) int {
-	return slices.IndexFunc(b.releases[application], func(r configs.Release) bool { return r.Version == version })
+func (b *Board) ReleasesOf(application string) []configs.Release {
+	return b.lines[application].releases
 }
 
 // Pending are the releases that an environment does not have yet, the oldest
-// first: those after what it runs, or all if that is not known.
+// first: all if what it runs is not known. One that was there, and that a release
+// of another branch took the place of, is not pending again.
 func (b *Board) Pending(application, environment string) []configs.Release {
-	for _, e := range b.Environments(application) {
-		if e.Name == environment {
-			return b.releases[application][b.index(application, e.Version)+1:]
+	l := b.lines[application]
+	var have, left set
+	for _, d := range sorted(b.Deployments, application, environment) {
+		if d.State == Live {
+			have, left = moved(have, left, l.holds(d.Version))
 		}
 	}
-	return b.releases[application]
+	for _, e := range b.Environments(application) {
+		if e.Name == environment {
+			have, left = moved(have, left, l.holds(e.Version))
+		}
+	}
+	var out []configs.Release
+	for i, r := range l.releases {
+		if !have.has(i) && !left.has(i) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// moved is what an environment has, and what it left behind, after another
+// version. What it goes back behind it has not left.
+func moved(have, left, next set) (set, set) {
+	if !have.all(next) {
+		left = left.with(have)
+	}
+	return next, left.without(next)
 }
 
 // TaskState is where a task stands in one environment.
@@ -171,35 +205,51 @@ type TaskPlace struct {
 	Weight configs.Weight `json:"weight,omitempty" doc:"Share of the users that have it while it is deploying"`
 }
 
-// Tasks are those of an application's releases, in the order of the releases.
+// Tasks are those of an application's releases, in the order of the releases. One
+// that several releases name, as a fix for two branches, is where any of them is.
 func (b *Board) Tasks(application string) []Task {
-	environments := b.Environments(application)
+	l := b.lines[application]
 	var tasks []Task
-	seen := map[string]bool{}
-	for i, r := range b.releases[application] {
+	places := map[string]int{}
+	var within []set
+	for i, r := range l.releases {
 		for _, t := range r.Tasks {
-			if seen[t.ID] {
-				continue
+			at, seen := places[t.ID]
+			if !seen {
+				at = len(tasks)
+				places[t.ID] = at
+				tasks, within = append(tasks, Task{Task: t, Release: r.Version}), append(within, make(set, len(l.releases)))
 			}
-			seen[t.ID] = true
-			out := Task{Task: t, Release: r.Version, Environments: make(map[string]TaskPlace, len(environments))}
-			for _, e := range environments {
-				out.Environments[e.Name] = b.place(application, i, &e)
-			}
-			tasks = append(tasks, out)
+			within[at][i] = true
+		}
+	}
+	environments := b.Environments(application)
+	for i := range tasks {
+		tasks[i].Environments = make(map[string]TaskPlace, len(environments))
+	}
+	for _, e := range environments {
+		now, coming, back := l.holds(e.Version), set(nil), set(nil)
+		if e.Candidate != "" && e.Weight > 0 {
+			coming = l.holds(e.Candidate)
+		}
+		if last := e.Last; last != nil && (last.State == RolledBack || last.State == Aborted) {
+			back = l.holds(last.Version)
+		}
+		for i := range tasks {
+			tasks[i].Environments[e.Name] = place(within[i], now, coming, back, e.Weight)
 		}
 	}
 	return tasks
 }
 
-// place is where what came with release i stands in an environment.
-func (b *Board) place(application string, i int, e *Environment) TaskPlace {
-	switch last := e.Last; {
-	case b.index(application, e.Version) >= i:
+// place is where what stands in some releases is.
+func place(in, now, coming, back set, weight configs.Weight) TaskPlace {
+	switch {
+	case now.any(in):
 		return TaskPlace{State: TaskLive, Weight: configs.Whole}
-	case e.Candidate != "" && e.Weight > 0 && b.index(application, e.Candidate) >= i:
-		return TaskPlace{State: TaskDeploying, Weight: e.Weight}
-	case last != nil && (last.State == RolledBack || last.State == Aborted) && b.index(application, last.Version) >= i:
+	case coming.any(in):
+		return TaskPlace{State: TaskDeploying, Weight: weight}
+	case back.any(in):
 		return TaskPlace{State: TaskRolledBack}
 	}
 	return TaskPlace{State: TaskMerged}

@@ -109,6 +109,98 @@ func TestBoard_MetricsCountWhatUsersMet(t *testing.T) {
 	}
 }
 
+// branch is a release that was made from another one.
+func branch(version, previous, task string, hours float64) configs.Release {
+	r := cut(version, task, hours, 1)
+	r.Previous = previous
+	return r
+}
+
+func versions(releases []configs.Release) string {
+	var out []string
+	for _, r := range releases {
+		out = append(out, r.Version)
+	}
+	return strings.Join(out, " ")
+}
+
+// A fix for what production runs is cut after the next release is in staging.
+func TestBoard_AFixForAnOlderReleaseHasNothingOfTheNewerOne(t *testing.T) {
+	in := Input{Releases: []configs.Release{
+		cut("v1.4", "T-1", 0, 2), branch("v1.5", "v1.4", "T-2", 10), branch("v1.4.1", "v1.4", "FIX-1", 20),
+	}}
+	f := func(want, pending string, deployments ...Deployment) {
+		t.Helper()
+		in.Deployments = deployments
+		b := NewBoard(in)
+		if got := places(b); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+		if got := versions(b.Pending("shop", "production")); got != pending {
+			t.Errorf("pending is %q, want %q", got, pending)
+		}
+	}
+	history := []Deployment{deployed("production", "v1.4", Live, 1, 2), deployed("production", "v1.4.1", Live, 21, 22)}
+	f("T-1: production live; T-2: production merged; FIX-1: production live", "v1.5", history...)
+	history = append(history, deployed("production", "v1.5", Live, 30, 31))
+	f("T-1: production live; T-2: production live; FIX-1: production merged", "", history...)
+
+	in.Releases[1].Tasks = append(in.Releases[1].Tasks, configs.Task{ID: "FIX-1"}) // the fix was merged there, too
+	f("T-1: production live; T-2: production live; FIX-1: production live", "", history...)
+	history = append(history, deployed("production", "v1.4", Live, 40, 41))
+	f("T-1: production live; T-2: production merged; FIX-1: production merged", "v1.5", history...)
+
+	in.Releases = []configs.Release{branch("a", "b", "T-1", 0), branch("b", "a", "T-2", 1)}
+	f("T-1: production live; T-2: production live", "", deployed("production", "a", Live, 2, 3))
+}
+
+// Releases that nobody dated stand where they were applied.
+func TestBoard_UndatedReleasesKeepTheirPlace(t *testing.T) {
+	undated := func(version string) configs.Release { return configs.Release{Application: "shop", Version: version} }
+	b := NewBoard(Input{Releases: []configs.Release{undated("v0"), cut("v2", "T", 20, 1), undated("v3"), cut("v1", "T", 10, 1)}})
+	if got := versions(b.ReleasesOf("shop")); got != "v0 v1 v2 v3" {
+		t.Errorf("the releases are %s", got)
+	}
+}
+
+func TestBoard_ServicesOfOneEnvironmentAreOnWhatAllOfThemHave(t *testing.T) {
+	in := Input{Releases: []configs.Release{cut("v1", "T-1", 0, 2), cut("v2", "T-2", 10, 4)}}
+	for _, order := range [][]string{{"v1", "v2", "blue"}, {"blue", "v2", "v1"}, {"v2", "v1", "v2"}} {
+		in.Running = nil
+		for i, version := range order {
+			in.Running = append(in.Running, Running{Application: "shop", Environment: "production", Service: fmt.Sprint(i), Version: version})
+		}
+		if e := NewBoard(in).Environments("shop"); len(e) != 1 || e[0].Version != "v1" {
+			t.Errorf("with services on %v production is on %+v", order, e)
+		}
+	}
+}
+
+func TestBoard_GoingBackIsAFailureAndNoDeployment(t *testing.T) {
+	in := Input{
+		Releases: []configs.Release{cut("v1", "T-1", 0, 2), cut("v2", "T-2", 10, 4)},
+		Deployments: []Deployment{
+			deployed("production", "v1", Live, 1, 2),
+			deployed("production", "v2", Live, 11, 12), // lead time 6 h
+			deployed("production", "v1", Live, 15, 16), // v2 was bad for 5 h
+		},
+	}
+	week := noon.Add(7 * 24 * time.Hour)
+	m := NewBoard(in).Metrics("shop", "production", noon, week)
+	if m.Deployments != 2 || m.Failures != 1 || m.FailureRate != .5 || m.Restore != 5*3600 || m.LeadTime != 5*3600 {
+		t.Errorf("%+v", m)
+	}
+	if m = NewBoard(in).Metrics("shop", "production", at(14), week); m.Deployments != 0 || m.Failures != 1 || m.FailureRate != 1 {
+		t.Errorf("of the time after it was live: %+v", m)
+	}
+
+	// Of deployments that are not kept nobody knows what they brought.
+	in.Deployments, in.Complete = in.Deployments[1:2], at(11)
+	if m = NewBoard(in).Metrics("shop", "production", noon, week); m.LeadTime != 6*3600 || m.Deployments != 1 || !m.From.Equal(at(11)) || m.PerWeek <= 1 {
+		t.Errorf("with the older ones forgotten: %+v", m)
+	}
+}
+
 func TestFromRollout_CountsWhatPeopleCount(t *testing.T) {
 	doc := &configs.Service{Name: "shop-eu", Application: "shop", Environment: "staging"}
 	r := &rollout.State{
@@ -119,6 +211,11 @@ func TestFromRollout_CountsWhatPeopleCount(t *testing.T) {
 	if !ok || d.Application != "shop" || d.Environment != "staging" || d.Version != "v2" || d.State != Deploying || d.Weight != 500 || d.By != "ana" || d.Via != "GitLab" {
 		t.Errorf("%+v %v", d, ok)
 	}
+	r.Phase = rollout.Aborted
+	if d, _ := FromRollout(r, doc); d.State != Failed {
+		t.Errorf("aborted before a user met it is %s", d.State)
+	}
+	r.History = []rollout.Transition{{Weights: map[string]configs.Weight{"blue": 9900, "green": 100}}, {Weights: map[string]configs.Weight{"blue": configs.Whole}}}
 	for phase, want := range map[rollout.Phase]State{
 		rollout.Queued: Waiting, rollout.Pending: Waiting, rollout.Baking: Deploying, rollout.Paused: Deploying, rollout.Succeeded: Live,
 		rollout.RolledBack: RolledBack, rollout.Aborted: Aborted, rollout.Failed: Failed, rollout.Superseded: Superseded,

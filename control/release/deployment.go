@@ -78,10 +78,11 @@ func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
 		d.State = Waiting
 	case rollout.Succeeded:
 		d.State, d.Weight = Live, configs.Whole
-	case rollout.RolledBack:
-		d.State = RolledBack
-	case rollout.Aborted:
-		d.State = Aborted
+	case rollout.RolledBack, rollout.Aborted:
+		d.State = Failed
+		if met(r) {
+			d.State = State(r.Phase)
+		}
 	case rollout.Failed:
 		d.State = Failed
 	case rollout.Superseded:
@@ -94,6 +95,11 @@ func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
 		}
 	}
 	return d, true
+}
+
+// met reports whether users were ever on the rollout's candidate.
+func met(r *rollout.State) bool {
+	return slices.ContainsFunc(r.History, func(t rollout.Transition) bool { return t.Weights[r.To] > 0 })
 }
 
 // DefaultEnvironment is that of services which name none.

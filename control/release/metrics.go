@@ -8,7 +8,7 @@ import (
 // Metrics are the four figures by which DORA's research tells how well software is
 // delivered (dora.dev), of one environment over a period.
 type Metrics struct {
-	From time.Time `json:"from"`
+	From time.Time `json:"from" doc:"Later than was asked for if older deployments are not kept any more"`
 	To   time.Time `json:"to"`
 
 	Deployments int     `json:"deployments" doc:"That went live in the period"`
@@ -18,8 +18,9 @@ type Metrics struct {
 	LeadTime Seconds `json:"lead_time_seconds" doc:"Median time from a change's commit until all users had it; 0: no times of commits are known"`
 
 	// Failures are deployments that users met and that were put back, by weir or by
-	// a person.
-	Failures    int     `json:"failures" doc:"Deployments that users met and that were put back, by weir or a person"`
+	// a person, during the rollout or later: by an undo, or by going back to a release
+	// that they hold.
+	Failures    int     `json:"failures" doc:"Deployments that users met and that were put back, by weir or a person, during the rollout or later"`
 	FailureRate float64 `json:"change_failure_rate" doc:"Failures over all deployments that users met, 0 to 1"`
 
 	// Restore is the median time from the start of such a deployment until users
@@ -31,29 +32,43 @@ type Metrics struct {
 type Seconds float64
 
 // Metrics counts the deployments of an application in an environment that ended
-// within a period.
+// within a period. One that is followed by a release which it holds was put back:
+// that one is no deployment of its own.
 func (b *Board) Metrics(application, environment string, from, to time.Time) Metrics {
-	m := Metrics{From: from, To: to}
+	if b.Complete.After(from) {
+		from = b.Complete
+	}
+	m, l := Metrics{From: from, To: to}, b.lines[application]
 	var leads, restores []time.Duration
-	shipped := -1 // the newest release that was live before
+	var live *Deployment // that users were on
+	var shipped set      // with all that were live
+	within := func(d *Deployment) bool {
+		return !d.EndedAt.IsZero() && !d.EndedAt.Before(from) && d.EndedAt.Before(to)
+	}
 	met := 0
 	for _, d := range sorted(b.Deployments, application, environment) {
-		at := b.index(application, d.Version)
-		within := !d.EndedAt.Before(from) && d.EndedAt.Before(to) && !d.EndedAt.IsZero()
-		switch d.State {
-		case Live:
-			if within {
-				m.Deployments++
-				met++
-				leads = append(leads, b.leads(application, shipped, at, d.EndedAt)...)
-			}
-			shipped = max(shipped, at)
-		case RolledBack, Aborted:
-			if within {
-				m.Failures++
-				met++
+		switch {
+		case d.State == RolledBack || d.State == Aborted:
+			if within(&d) {
+				m.Failures, met = m.Failures+1, met+1
 				restores = append(restores, d.Took())
 			}
+		case d.State != Live:
+		case live != nil && l.before(d.Version, live.Version):
+			if within(&d) {
+				m.Failures++
+				restores = append(restores, d.EndedAt.Sub(live.StartedAt))
+				if !within(live) {
+					met++
+				}
+			}
+			live = &d
+		default:
+			if within(&d) {
+				m.Deployments, met = m.Deployments+1, met+1
+				leads = append(leads, l.leads(d.Version, shipped, live == nil, d.EndedAt)...)
+			}
+			live, shipped = &d, shipped.with(l.holds(d.Version))
 		}
 	}
 	if weeks := to.Sub(from).Hours() / (24 * 7); weeks > 0 {
@@ -66,12 +81,23 @@ func (b *Board) Metrics(application, environment string, from, to time.Time) Met
 	return m
 }
 
-// leads are the lead times of the changes that came with the releases after one
-// that was live before, up to one that is live since at.
-func (b *Board) leads(application string, after, upTo int, at time.Time) []time.Duration {
+// before reports whether a version is a release that another one holds.
+func (l line) before(version, other string) bool {
+	held, whole := l.holds(version), l.holds(other)
+	return held != nil && whole.all(held) && !held.all(whole)
+}
+
+// leads are the lead times of the changes that a version, live since at, brought:
+// those of the releases that it holds and that were not shipped before. Of the
+// first that is known they are its own alone: nobody remembers what was there.
+func (l line) leads(version string, shipped set, first bool, at time.Time) []time.Duration {
 	var all []time.Duration
-	for i := after + 1; i <= upTo; i++ {
-		for _, c := range b.releases[application][i].Changes {
+	for i, held := range l.holds(version) {
+		r := &l.releases[i]
+		if !held || shipped.has(i) || first && r.Version != version {
+			continue
+		}
+		for _, c := range r.Changes {
 			if made := c.MadeAt(); !made.IsZero() && made.Before(at) {
 				all = append(all, at.Sub(made))
 			}
