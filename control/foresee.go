@@ -48,11 +48,19 @@ func (c *Controller) lastPlanned(service string) (rollout.State, bool) {
 	return rollout.State{}, false
 }
 
-// requestsOf is how many requests a second a service gets on this node now.
+// requestsOf is how many requests a second a service gets on this node now; a flag
+// gets those of the services that carry it, which are not counted by variant before
+// its rollout.
 func (c *Controller) requestsOf(service string) (rps float64) {
-	if s, ok := c.View().Service(service); ok {
-		for _, v := range s.Versions {
-			rps += v.RPS
+	names := []string{service}
+	if flag, ok := configs.FlagOf(service); ok {
+		names = c.mirror.flags[flag].value.Services
+	}
+	for _, name := range names {
+		if s, ok := c.View().Service(name); ok {
+			for _, v := range s.Versions {
+				rps += v.RPS
+			}
 		}
 	}
 	return rps

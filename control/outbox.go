@@ -44,7 +44,7 @@ func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
 		}
 		e := notify.Entry{
 			ID: fmt.Sprintf("%s/%d", r.ID, a.Seq), Rollout: r.ID, Seq: a.Seq, Kind: a.Kind, At: ch.at,
-			Event: notify.Of(r, c.mirror.services[r.Service].value, a, ch.actor),
+			Event: notify.Of(r, c.belonging(r.Service), a, ch.actor),
 		}
 		for _, to := range c.recipients(r, a.Kind, raised) {
 			e.To, e.Hook = to.name, to.hook
@@ -60,6 +60,15 @@ func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
 			txn.Then = append(txn.Then, store.Put(store.OutboxKey(e.Key()), value))
 		}
 	}
+}
+
+// belonging is the document of what is released, which says where it belongs: a
+// flag belongs to no application and environment.
+func (c *Controller) belonging(service string) configs.Service {
+	if _, ok := configs.FlagOf(service); ok {
+		return configs.Service{Name: service}
+	}
+	return c.mirror.services[service].value
 }
 
 // recipient is who is told of an event.

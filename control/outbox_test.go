@@ -123,7 +123,7 @@ func TestOutbox_TellsEachRecipientWhatItAskedForInOrder(t *testing.T) {
 func TestOutbox_SaysWhatPeopleCallIt(t *testing.T) {
 	titles := make(chan string, 16)
 	m := &mailbox{fails: func(_ *configs.Notifier, e *notify.Entry) error {
-		titles <- notify.Compose(e, "here").Title
+		titles <- notify.Compose(e, "eu").Title
 		return nil
 	}}
 	l := newMailLab(t, m, configs.Notifier{Name: "log", On: []string{"started"}})
@@ -133,7 +133,7 @@ func TestOutbox_SaysWhatPeopleCallIt(t *testing.T) {
 	plan := canary(stage(1000, time.Hour))
 	plan.Release = "v1.5"
 	l.do(StartRollout{Plan: plan, Actor: "ana"})
-	if got, want := <-titles, "Rollout started: store v1.5 → staging"; got != want {
+	if got, want := <-titles, "Rollout started: store v1.5 → staging (eu)"; got != want {
 		t.Errorf("people read %q, not %q", got, want)
 	}
 }

@@ -119,6 +119,9 @@ func (a *API) must(method, path string, body, into any) error {
 	return answer.Into(into)
 }
 
+// Get reads a path into v.
+func (a *API) Get(path string, v any) error { return a.must(http.MethodGet, path, nil, v) }
+
 // Decision is a verdict with its numbers.
 type Decision struct {
 	Verdict           string  `json:"verdict"`

@@ -24,12 +24,15 @@ type fault struct {
 	latency   time.Duration // added to every answer
 	unhealthy bool          // the probe fails
 	smoky     bool          // the smoke check is not answered
+	told      string        // only answers to requests that were told this by a flag are spoilt; empty: any
 	text      string
 }
 
 // parseFault reads a query such as `errors=0.5&latency=300ms`. A share follows
 // errors, hang, reset or truncated, of which there is at most one; unhealthy=1
-// fails the probes, smoky=1 leaves the smoke check without an answer. The empty query is a healthy origin.
+// fails the probes, smoky=1 leaves the smoke check without an answer; told=flag=on
+// spoils the answers to requests that carry that alone. The empty query is a
+// healthy origin.
 func parseFault(query string) (fault, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -52,6 +55,8 @@ func parseFault(query string) (fault, error) {
 			f.unhealthy, err = strconv.ParseBool(value)
 		case name == "smoky":
 			f.smoky, err = strconv.ParseBool(value)
+		case name == "told":
+			f.told = value
 		default:
 			err = fmt.Errorf("there is no fault %q", name)
 		}

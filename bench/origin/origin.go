@@ -112,14 +112,15 @@ func (o *origin) answer(ctx *fasthttp.RequestCtx) {
 	f := o.fault.Load()
 	time.Sleep(o.latency + f.latency)
 	ctx.Response.Header.Set("X-Version", o.name)
-	if told := ctx.Request.Header.Peek("X-Weir-Flags"); len(told) > 0 {
+	told := ctx.Request.Header.Peek("X-Weir-Flags")
+	if len(told) > 0 {
 		ctx.Response.Header.SetBytesV("X-Flags", told)
 	}
 	if strings.HasPrefix(string(ctx.Path()), brokenPath) {
 		ctx.SetStatusCode(fasthttp.StatusInternalServerError)
 		return
 	}
-	if f.share < 1 && rand.Float64() >= f.share {
+	if f.share < 1 && rand.Float64() >= f.share || !strings.Contains(string(told), f.told) {
 		ctx.SetBodyString("hello from " + o.name + "\n")
 		return
 	}

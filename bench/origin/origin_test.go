@@ -100,6 +100,27 @@ func TestOrigin_FailsAsAsked(t *testing.T) {
 	}
 }
 
+func TestOrigin_FailsThoseOfAFlagAlone(t *testing.T) {
+	url := start(t)
+	ask(t, "POST", url+"/__origin/fault?errors=1&told=search=on")
+	for _, told := range []string{"", "search=off", "search=on"} {
+		req, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true
+		req.Header.Set("X-Weir-Flags", told)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if failed := resp.StatusCode == 500; failed != (told == "search=on") {
+			t.Errorf("a request told %q gets %d", told, resp.StatusCode)
+		}
+	}
+}
+
 func TestOrigin_BreaksConnectionsAsAsked(t *testing.T) {
 	f := func(fault, want string, wantErr error) {
 		t.Helper()
@@ -142,6 +163,7 @@ func TestParseFault(t *testing.T) {
 	f("errors=0.5", fault{share: 0.5})
 	f("latency=300ms", fault{latency: 300 * time.Millisecond})
 	f("hang=1&latency=1s", fault{share: 1, kind: hangsUp, latency: time.Second})
+	f("errors=1&told=search=on", fault{share: 1, told: "search=on"})
 	f("truncated=0.1&unhealthy=true", fault{share: 0.1, kind: truncates, unhealthy: true})
 	bad("errors=0")
 	bad("errors=1.1")

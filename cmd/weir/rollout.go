@@ -186,7 +186,7 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		for _, h := range r.Hooks {
 			t.row("  hook "+h.Name, strings.TrimSpace(string(h.Answer)+" "+h.Text))
 		}
-		if r.WarmUp != nil {
+		if r.WarmUp != nil && r.WarmUp.Wanted > 0 {
 			t.row("  warm-up", warmUpText(r.WarmUp))
 		}
 		t.row("  started", startedText(r))

@@ -54,11 +54,10 @@ type Link struct {
 // `meta:` is theirs to choose.
 const maxText = 1000
 
-// Compose writes the message of an entry. Place is where this is, `production`
-// say, for those who are told of several places; the `environment` of the
-// rollout's meta, and that of the service, come before it. Empty: not said.
+// Compose writes the message of an entry. Place is where this is, `eu` say, for
+// those who are told of several places. Empty: not said.
 func Compose(e *Entry, place string) Message {
-	m := Message{Title: titled(e, cmp.Or(e.Event.Meta["environment"], e.Event.Environment, place))}
+	m := Message{Title: titled(e, where(&e.Event, place))}
 	if e.Kind == KindTest {
 		m.Lines = []string{"This notifier works. " + sentence(&e.Event, e.Event.Text)}
 		return m
@@ -80,12 +79,30 @@ func Compose(e *Entry, place string) Message {
 	return m
 }
 
+// where is the environment, with the place if that says more. The `environment` of a
+// rollout's meta, which people write, comes before both.
+func where(ev *Event, place string) string {
+	switch {
+	case ev.Meta["environment"] != "":
+		return ev.Meta["environment"]
+	case ev.Environment == "" || ev.Environment == place:
+		return place
+	case place == "":
+		return ev.Environment
+	}
+	return fmt.Sprintf("%s (%s)", ev.Environment, place)
+}
+
 func titled(e *Entry, place string) string {
 	if e.Kind == KindTest {
 		return "Test of " + strings.TrimPrefix(e.To, "notifier:") + arrow(place)
 	}
 	ev := &e.Event
-	return fmt.Sprintf("%s: %s %s%s", headline(e), cmp.Or(ev.Application, ev.Service), cmp.Or(ev.Release, ev.To), arrow(place))
+	name := cmp.Or(ev.Application, ev.Service)
+	if flag, ok := configs.FlagOf(ev.Service); ok {
+		name = "flag " + flag
+	}
+	return fmt.Sprintf("%s: %s %s%s", headline(e), name, cmp.Or(ev.Release, ev.To), arrow(place))
 }
 
 // names are those of weir's own where the title has those of people.
@@ -187,7 +204,7 @@ func (m *Message) describe(e *Entry) {
 		m.say(sentence(ev, ev.Reason), "It stays at "+weights(ev)+".")
 		m.say(fmt.Sprintf("`weir rollout approve %s` lets it go on, `weir rollout abort %s` puts all on %s.", e.Rollout, e.Rollout, ev.From))
 	case rollout.AnnounceAborted:
-		m.say(sentence(ev, ev.Reason), fmt.Sprintf("All traffic is on %s.", ev.From))
+		m.say(sentence(ev, ev.Reason), allOn(ev, "is"))
 		m.fact("After", took(ev, e.At))
 	case rollout.AnnounceObserved:
 		m.say(sentence(ev, reason(ev)), "Nothing was changed: the rule only observes.")
@@ -224,7 +241,15 @@ func outcome(e *Entry) string {
 	case rollout.AnnounceCut:
 		return "Now " + weights(&e.Event) + "."
 	}
-	return fmt.Sprintf("All traffic is back on %s.", e.Event.From)
+	return allOn(&e.Event, "is back")
+}
+
+// allOn says that everybody has what was stable before.
+func allOn(ev *Event, is string) string {
+	if _, ok := configs.FlagOf(ev.Service); ok {
+		return fmt.Sprintf("Everybody gets %s.", ev.From)
+	}
+	return fmt.Sprintf("All traffic %s on %s.", is, ev.From)
 }
 
 // numbers are what the decision was made from.

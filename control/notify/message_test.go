@@ -104,6 +104,11 @@ func stories() map[string]*Entry {
 			e.Phase, e.Reason, e.EndedAt = rollout.Succeeded, "the bake passed", started.Add(204*time.Second)
 			e.Weights = map[string]configs.Weight{"green": configs.Whole}
 		}),
+		"flag": entryOf(rollout.AnnounceRolledBack, 30*time.Second, func(e *Event) {
+			e.Service, e.Strategy, e.From, e.To = configs.FlagService("search"), configs.StrategyFlag, "off", "on"
+			e.Phase, e.Verdict = rollout.RolledBack, verdict()
+			e.Reason, e.Weights = e.Verdict.Text, map[string]configs.Weight{"off": configs.Whole}
+		}),
 		"test": {ID: "test/abc", To: ToNotifier("deployments"), Kind: KindTest, At: started, Event: Event{Text: "ana sent this from edge-1"}},
 	}
 }
