@@ -131,6 +131,10 @@ e2e-flags: build ## OpenFeature's SDKs for JavaScript, as they are, ask for flag
 	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm"; exit 1; }
 	$(GO) run ./bench/flags -weir $(BIN) -sdk
 
+.PHONY: e2e-story
+e2e-story: build ## one release from its commits on, with staging, a flag, a rollback, and those who are told; under three minutes
+	$(GO) run ./bench/story -weir $(BIN) $(STORY)
+
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
 	$(GO) run ./bench/h2spec -h2spec bin/h2spec
