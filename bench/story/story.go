@@ -93,8 +93,8 @@ func (s *story) awaits(what string, ok func() (bool, error)) {
 
 // ending tells what was measured over all.
 func (s *story) ending() {
-	s.out.Printf("\nFigures\n\n")
 	s.users.leave(s)
+	s.out.Printf("\nFigures\n\n")
 	for _, line := range s.figures {
 		s.out.Printf("  %s\n", line)
 	}
