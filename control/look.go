@@ -35,12 +35,17 @@ const (
 
 // look judges every rollout in force and, on the leader, moves them on.
 func (c *Controller) look(now time.Time) {
+	fence, leading := c.opts.Store.Leader()
+	c.lookAs(leading, fence, now)
+}
+
+// lookAs is look of a node that leads, or does not.
+func (c *Controller) lookAs(leading bool, fence store.Compare, now time.Time) {
 	delta := min(now.Sub(c.lastLook), maxDelta)
 	if c.lastLook.IsZero() {
 		delta = 0
 	}
 	c.lastLook = now
-	fence, leading := c.opts.Store.Leader()
 	if leading != c.leading {
 		c.leading = leading
 		c.questions = map[string]*question{}
