@@ -87,6 +87,16 @@ func rank(k Kind) int {
 	return 0
 }
 
+// Observes reports whether a rule that only observes has failed.
+func (j *Judge) Observes() bool {
+	for i := range j.state.Rules {
+		if v := j.state.Rules[i].Fail; v != nil && v.Action == Notify {
+			return true
+		}
+	}
+	return false
+}
+
 // Observed are the verdicts of the rules that failed and only observe.
 func (j *Judge) Observed() []Verdict {
 	var broken []Verdict

@@ -93,7 +93,12 @@ func (t *trial) stageOf(s *side) analysis.Stage {
 }
 
 // judging are all sides of a trial, those beside the split last.
-func (t *trial) judging() []*side { return slices.Concat(t.sides, t.besides) }
+func (t *trial) judging() []*side {
+	if len(t.besides) == 0 {
+		return t.sides
+	}
+	return slices.Concat(t.sides, t.besides)
+}
 
 // seen are the rules that have counted anything: the others say nothing that the
 // rules of the split do not.

@@ -177,6 +177,10 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	if c.waits(t.service, now) {
 		return
 	}
+	if c.rests(t, &pair) {
+		c.acked(t.service, now) // silent nodes are noticed all the same
+		return
+	}
 	event := c.eventFor(t, pair, now)
 	if event == nil {
 		return
@@ -192,6 +196,7 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	c.carryOut(effects)
 	c.askHooks(effects, next.Rollout, now)
 	if !worth(pair, next, effects) {
+		t.asked = c.mirror.standing(t.id)
 		return
 	}
 	txn, err := c.transaction(change{before: pair, after: next, effects: effects, actor: "weir", at: now, fence: &fence})
@@ -200,6 +205,19 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 		return
 	}
 	c.commit(t.service, t.id, txn)
+}
+
+// rests reports whether the state machine would say nothing: it did so when it was
+// last asked about this state, which time alone does not move yet, and there is
+// nothing to tell it.
+func (c *Controller) rests(t *trial, pair *rollout.Pair) bool {
+	switch {
+	case t.asked != c.mirror.standing(t.id), !t.ended.IsZero(), !pair.Rests(t.stageElapsed):
+		return false
+	case len(c.mirror.cuts[t.id]) > 0, len(c.cuts[t.id]) > 0, len(c.questions) > 0, t.gauges.run != nil:
+		return false
+	}
+	return !t.broken()
 }
 
 // stuck is for a state that no step can be taken from: somebody else wrote it.

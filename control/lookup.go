@@ -79,6 +79,14 @@ func (m *mirror) pair(id string) (rollout.Pair, bool) {
 	return rollout.Pair{Rollout: r.value, Service: s.value}, ok
 }
 
+// standing names the values that a rollout's pair is made of by their revisions.
+type standing struct{ rollout, state int64 }
+
+func (m *mirror) standing(id string) standing {
+	r := m.rollouts[id]
+	return standing{r.mod, m.states[r.value.Service].mod}
+}
+
 // cutsOf returns the cuts of a rollout in etcd, in the order of their nodes.
 func (m *mirror) cutsOf(id string) []rollout.Cut {
 	var cuts []rollout.Cut

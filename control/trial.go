@@ -48,6 +48,8 @@ type trial struct {
 
 	warmUp warmUp // of the next raise, or the last one
 
+	asked standing // what the state machine last had nothing to say of
+
 	place  int           // among many that take turns
 	unseen time.Duration // since the last look at it
 
@@ -292,6 +294,17 @@ func (t *trial) verdicts() map[string]analysis.Verdict {
 		}
 	}
 	return byVersion
+}
+
+// broken reports whether a rule of a candidate has failed, those that only observe
+// among them.
+func (t *trial) broken() bool {
+	for _, s := range t.judging() {
+		if j := s.decides(); j.Failed() || j.Observes() {
+			return true
+		}
+	}
+	return false
 }
 
 // report is how each rule stands, candidate by candidate.

@@ -110,7 +110,9 @@ func (w *stage) run(t *testing.T, words []string) string {
 	case "tick":
 		d := duration(t, args[0])
 		w.advance(d)
-		w.pair, effects, err = Step(w.pair, w.tick(t, args[1:]), w.elapsed)
+		tick := w.tick(t, args[1:])
+		w.pair, effects, err = Step(w.pair, tick, w.elapsed)
+		checkRest(t, before, w.pair, happening{"tick", tick, w.elapsed}, effects)
 	case "after": // time that is nobody's stage time
 		w.at = w.at.Add(duration(t, args[0]))
 		return ""

@@ -124,6 +124,7 @@ func take(t failer, p Pair, h happening) Pair {
 		t.Fatalf("%s was refused, and yet something came of it", h.name)
 	}
 	checkStep(t, p, next, h, effects)
+	checkRest(t, p, next, h, effects)
 	checkVerbs(t, p, h, err)
 	return next
 }
@@ -206,6 +207,23 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 		if cut, ok := e.(CutNow); ok && (!p.Service.Reaches(cut.Cut.Version) || cut.Cut.Generation != was.Generation) {
 			t.Fatalf("%s cuts %+v", h.name, cut.Cut)
 		}
+	}
+}
+
+// checkRest holds a tick against what Rests said of it.
+func checkRest(t failer, p, next Pair, h happening, effects []Effect) {
+	t.Helper()
+	tick, ok := h.event.(Tick)
+	if !ok || !p.Rests(h.elapsed) || tick.Verdict.Kind == analysis.Fail || len(tick.Observed) > 0 {
+		return
+	}
+	for _, v := range tick.Candidates {
+		if v.Kind == analysis.Fail {
+			return
+		}
+	}
+	if !next.Equal(p) || len(effects) > 0 {
+		t.Fatalf("%s moved a rollout at rest in phase %s, stage %d", h.name, p.Rollout.Phase, p.Rollout.Stage)
 	}
 }
 
