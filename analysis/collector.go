@@ -36,7 +36,7 @@ type Collector struct {
 type stream struct {
 	horizon Horizon
 	limit   int
-	delay   int64 // age in ticks at which a latency limit is read
+	delay   int64 // age in ticks that a tick has at least: of a latency limit, until it has passed
 	next    int64
 }
 
@@ -93,7 +93,7 @@ func (c *Collector) Collect(now int64, read func(tick int64) (stable, candidate 
 	for i := range c.streams {
 		s := &c.streams[i]
 		s.next = max(s.next, now-maxBehind)
-		for s.next < now {
+		for s.next+s.delay < now { // a younger tick is not ripe, whatever is in it
 			stable, candidate, ok := read(s.next)
 			if ok {
 				sample, ripe := c.ripen(s, now-s.next-1, &stable, &candidate)
@@ -127,9 +127,6 @@ func (c *Collector) ripen(s *stream, age int64, stable, candidate *Outcomes) (Sa
 			return Sample{}, false
 		}
 	case Latency:
-		if age < s.delay {
-			return Sample{}, false
-		}
 		return Sample{Stable: c.slow(stable, s.limit, true), Candidate: c.slow(candidate, s.limit, false)}, true
 	case Paced:
 		return c.paced(s, age, stable, candidate)

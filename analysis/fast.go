@@ -227,6 +227,7 @@ func (j *Judge) together(i int) bool {
 }
 
 func (j *Judge) decideAll() {
+	j.decided = true
 	j.decideHealth()
 	j.decideSmoke()
 	j.decideValues()

@@ -25,6 +25,9 @@ type Judge struct {
 	parts  []evidence.Part   // scratch
 	raw    []evidence.Counts // scratch
 	whole  [1]Part           // scratch: a sample without strata is one of the first
+
+	// decided says that nothing was observed since all rules were decided on.
+	decided bool
 }
 
 // judgeState is everything that changes. It is stored as JSON.
@@ -126,7 +129,9 @@ func (j *Judge) SetStage(s Stage) {
 			j.state.SkipTo = j.state.WeightAt + j.policy.Timeout
 		}
 	}
-	j.decideAll()
+	if !j.decided || s.Index != old.Index || s.Weight != old.Weight {
+		j.decideAll()
+	}
 }
 
 // CannotMeasure tells that a rule's counts do not exist, and why. The rule is
@@ -163,6 +168,7 @@ func (j *Judge) Observe(s Sample) {
 		return
 	}
 	*last = s.At
+	j.decided = false
 	j.state.Now = max(j.state.Now, s.At)
 	if s.Parts == nil {
 		j.whole[0] = Part{s.Stable, s.Candidate}
@@ -211,7 +217,7 @@ func (j *Judge) observeFinal(i, k int, s Sample) {
 // Clear forgets that rules failed and starts their evidence again: a person saw
 // the failure and chose to go on. The promise counts from here.
 func (j *Judge) Clear() {
-	j.state.Fail = nil
+	j.state.Fail, j.decided = nil, false
 	for i, r := range j.rules {
 		st := &j.state.Rules[i]
 		if st.Fail == nil {

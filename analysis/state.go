@@ -24,6 +24,11 @@ func (j *Judge) MarshalJSON() ([]byte, error) {
 	return data, nil
 }
 
+// State is what MarshalJSON encodes, for who encodes it as a part of more: a Marshaler
+// within another is read and copied at each level. It is the Judge's own, to be
+// encoded before the Judge is used again.
+func (j *Judge) State() any { return &j.state }
+
 // UnmarshalJSON takes over a state that a judge of the same policy marshalled;
 // ErrOtherPolicy if the policies differ. On any error the judge is unchanged.
 func (j *Judge) UnmarshalJSON(data []byte) error {
@@ -37,7 +42,7 @@ func (j *Judge) UnmarshalJSON(data []byte) error {
 	if err := s.check(&j.state); err != nil {
 		return fmt.Errorf("cannot take over judge state: %w", err)
 	}
-	j.state = s
+	j.state, j.decided = s, false
 	return nil
 }
 

@@ -152,6 +152,7 @@ type Controller struct {
 	tallying  bool      // it is there
 	lastLook  time.Time
 	looks     int
+	savedIn   int // the look that last stored evidence
 	lastView  time.Time
 	readAt    time.Time // when it was last seen that somebody reads Views
 	pictures  pictures

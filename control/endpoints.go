@@ -153,6 +153,9 @@ func (c *Controller) probed(r health.Report) {
 // failingRounds is in how many probe rounds in a row no endpoint of the version
 // answered well. 0 without probes, and until each endpoint had one.
 func (c *Controller) failingRounds(service, version string) int {
+	if len(c.targets) == 0 {
+		return 0 // nothing is probed
+	}
 	v := c.compiled(service, version)
 	if v == nil {
 		return 0

@@ -2,6 +2,7 @@ package control
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/weirproxy/weir/control/rollout"
@@ -25,4 +26,41 @@ type evidence struct {
 
 	Node string `json:"node"`
 	Boot string `json:"boot"`
+}
+
+// savedEvidence is evidence as it is written: the judges are in it as they stand, so
+// that they are encoded once, and not read and copied again as JSON within JSON.
+type savedEvidence struct {
+	evidence
+	Judges map[string]any        `json:"judges"`
+	Fleet  map[string]savedFleet `json:"fleet,omitempty"`
+}
+
+type savedFleet struct {
+	fleetEvidence
+	Judge any `json:"judge"`
+}
+
+// encode is what the trial knows, as it is stored.
+func (t *trial) encode(node, boot string) ([]byte, error) {
+	e := savedEvidence{Judges: make(map[string]any, len(t.sides)), evidence: evidence{
+		Stretch: t.stretch, StageElapsed: t.stageElapsed, Elapsed: t.elapsed, Judged: t.judged, Node: node, Boot: boot,
+	}}
+	for _, s := range t.judging() {
+		e.Judges[s.key()] = s.judge.State()
+		if s.fleet == nil || !s.fleet.leads {
+			continue
+		}
+		if e.Fleet == nil {
+			e.Fleet = make(map[string]savedFleet, len(t.sides))
+		}
+		e.Fleet[s.key()] = savedFleet{
+			fleetEvidence: fleetEvidence{Merge: s.fleet.merge, Told: s.fleet.told}, Judge: s.fleet.judge.State(),
+		}
+	}
+	value, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the evidence of rollout %q: %w", t.id, err)
+	}
+	return value, nil
 }

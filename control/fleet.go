@@ -91,14 +91,6 @@ type fleetEvidence struct {
 	Told  time.Duration   `json:"told_ns"`
 }
 
-func (f *fleet) evidence() (fleetEvidence, error) {
-	raw, err := json.Marshal(f.judge)
-	if err != nil {
-		return fleetEvidence{}, fmt.Errorf("cannot encode the fleet's judge: %w", err)
-	}
-	return fleetEvidence{Judge: raw, Merge: f.merge, Told: f.told}, nil
-}
-
 // resume goes on from what the leader before knew. What it had taken of each
 // node is not taken again.
 func (f *fleet) resume(e fleetEvidence, now time.Duration) error {

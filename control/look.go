@@ -1,8 +1,8 @@
 package control
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -114,7 +114,9 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 	if c.leading {
 		c.step(t, pair, now, fence)
 	}
-	if now.Sub(t.saved) >= max(saveEvery, time.Duration(len(c.trials))*time.Second/savedAtMost) && t.ended.IsZero() {
+	every := max(saveEvery, time.Duration(len(c.trials))*time.Second/savedAtMost)
+	if now.Sub(t.saved) >= every && t.ended.IsZero() && c.savedIn != c.looks {
+		c.savedIn = c.looks // one a look: requests may be waiting for this processor
 		c.save(t, now)
 	}
 }
@@ -307,29 +309,25 @@ func worth(before, after rollout.Pair, effects []rollout.Effect) bool {
 // save stores what the trial knows: on this node's disk, and in etcd if it leads.
 func (c *Controller) save(t *trial, now time.Time) {
 	t.saved = now
-	e, err := t.evidence(c.opts.Node, c.opts.Boot)
+	fresh, err := t.encode(c.opts.Node, c.opts.Boot)
 	if err != nil {
 		c.log.Error("evidence not saved", zap.String("rollout", t.id), zap.Error(err))
 		return
 	}
-	value, err := json.Marshal(e)
-	if err != nil {
-		panic(fmt.Sprintf("BUG: cannot encode evidence: %v", err))
-	}
 	fence, leading := c.opts.Store.Leader()
 	id := t.id
-	c.opts.Store.SaveFuse(id, value)
+	c.opts.Store.SaveFuse(id, fresh)
 	if !leading || t.saving {
 		return // a slow etcd gets one write at a time
 	}
 	t.saving = true
 	var old []byte // of the same evidence, of which a newer leader may have known more
-	if stored := c.mirror.evidence[id]; stored.value.Stretch.Generation == e.Stretch.Generation {
+	if stored := c.mirror.evidence[id]; stored.value.Stretch.Generation == t.stretch.Generation && !bytes.Equal(stored.raw, t.wrote) {
 		old = stored.raw
 	}
 	schema := c.schema()
 	c.work(func(ctx context.Context) func() {
-		value, err := inForm(schema, old, value, evidence{})
+		value, err := inForm(schema, old, fresh, evidence{})
 		if err != nil {
 			panic(fmt.Sprintf("BUG: cannot encode evidence: %v", err))
 		}
@@ -338,6 +336,15 @@ func (c *Controller) save(t *trial, now time.Time) {
 			If:   []store.Compare{fence},
 			Then: []store.Op{store.Put(store.EvidenceKey(id), value)},
 		})
-		return func() { t.saving = false }
+		return func() { t.saving, t.wrote = false, own(value, fresh) }
 	})
+}
+
+// own is a value that was written if it is nothing but what this release made: then
+// there is no field of a newer one in it, to be kept when it is written again.
+func own(written, made []byte) []byte {
+	if bytes.Equal(written, made) {
+		return written
+	}
+	return nil
 }

@@ -24,13 +24,16 @@ func TestOpen_LostEvidenceTakesTheFuseOfAFleetAndOnlyThat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := trial.evidence("one", "boot")
+			raw, err := trial.encode("one", "boot")
 			if err != nil {
 				t.Fatal(err)
 			}
+			var e evidence
+			if err := json.Unmarshal(raw, &e); err != nil {
+				t.Fatal(err)
+			}
 			change(&e)
-			raw, err := json.Marshal(e)
-			if err != nil {
+			if raw, err = json.Marshal(e); err != nil {
 				t.Fatal(err)
 			}
 			b.opts.Store.SaveFuse("r1", raw)

@@ -55,6 +55,7 @@ type trial struct {
 
 	saved  time.Time // when the evidence was last handed to the store
 	saving bool      // etcd has not taken it yet
+	wrote  []byte    // what etcd took last, if this release made all of it
 	ended  time.Time // when the rollout left force; zero while it is in force
 }
 
@@ -255,31 +256,6 @@ func (t *trial) follow(r rollout.State) {
 	for _, version := range r.Candidates {
 		t.weight += r.Weights[version]
 	}
-}
-
-// evidence is what the trial knows, to be stored.
-func (t *trial) evidence(node, boot string) (evidence, error) {
-	e := evidence{
-		Stretch: t.stretch, StageElapsed: t.stageElapsed, Elapsed: t.elapsed,
-		Judged: t.judged, Judges: make(map[string]json.RawMessage, len(t.sides)), Node: node, Boot: boot,
-	}
-	for _, s := range t.judging() {
-		raw, err := json.Marshal(s.judge)
-		if err != nil {
-			return e, fmt.Errorf("cannot encode the judge of %q: %w", s.key(), err)
-		}
-		e.Judges[s.key()] = raw
-		if s.fleet == nil || !s.fleet.leads {
-			continue
-		}
-		if e.Fleet == nil {
-			e.Fleet = make(map[string]fleetEvidence, len(t.sides))
-		}
-		if e.Fleet[s.key()], err = s.fleet.evidence(); err != nil {
-			return e, err
-		}
-	}
-	return e, nil
 }
 
 // verdicts are those of the candidates, by version.
