@@ -158,11 +158,13 @@ func (c *Controller) Audit(ctx context.Context, q AuditQuery) ([]AuditView, erro
 	done := make(chan []AuditView, 1)
 	err := c.postUntil(ctx, func() {
 		var out []AuditView
-		ids := slices.Sorted(maps.Keys(c.mirror.audit))
-		for _, id := range slices.Backward(ids) {
+		for _, id := range slices.Backward(c.mirror.auditKeys()) {
+			if len(out) >= q.Limit {
+				break
+			}
 			a := c.mirror.audit[id].value
 			a.ID = id
-			if len(out) < q.Limit && q.Takes(&a) {
+			if q.Takes(&a) {
 				out = append(out, a)
 			}
 		}

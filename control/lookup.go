@@ -42,23 +42,6 @@ func (m *mirror) serviceNames() []string {
 	return m.names
 }
 
-// newestAudit returns what a View shows of the trail, the newest first. The
-// slice must not be changed.
-func (m *mirror) newestAudit() []AuditView {
-	if m.trail != nil {
-		return m.trail
-	}
-	keys := slices.Sorted(maps.Keys(m.audit))
-	slices.Reverse(keys)
-	m.trail = make([]AuditView, 0, maxShownAudit)
-	for _, k := range keys[:min(len(keys), maxShownAudit)] {
-		a := m.audit[k].value
-		a.ID = k
-		m.trail = append(m.trail, a)
-	}
-	return m.trail
-}
-
 // inForce returns the rollout in force of a service, if there is one.
 func (m *mirror) inForce(service string) (rollout.State, bool) {
 	s, ok := m.states[service]

@@ -63,6 +63,7 @@ type mirror struct {
 
 	names  []string       // what serviceNames returns; nil: to be found
 	newest []string       // what newestFirst returns; nil: to be found
+	told   []string       // what auditKeys returns; nil: to be found
 	trail  []AuditView    // what newestAudit returns; nil: to be found
 	shown  []notify.Entry // what shownOutbox returns; nil: to be found
 	dead   []notify.Entry // what shownDead returns; nil: to be found
@@ -195,8 +196,7 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 			m.tallies[name] = t
 		}
 	case store.Audit:
-		err = put(m.audit, name, kv)
-		m.trail = nil
+		err = m.putAudit(name, kv)
 		ch.audit = true
 	case store.Notifiers:
 		err = putDocument(m.notifiers, name, kv, configs.DecodeStoredNotifier)
@@ -307,8 +307,7 @@ func (m *mirror) drop(key string, ch *changes) {
 	case store.Tallies:
 		delete(m.tallies, name) // what it said was taken; nothing is subtracted
 	case store.Audit:
-		delete(m.audit, name)
-		m.trail = nil
+		m.dropAudit(name)
 		ch.audit = true
 	case store.Notifiers:
 		delete(m.notifiers, name)

@@ -2,8 +2,6 @@ package control
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,9 +23,10 @@ const (
 // deployments stays: figures reach further back than anybody asks why.
 func (c *Controller) pruneRollouts() []store.Op {
 	var ops []store.Op
-	for i, id := range c.mirror.newestFirst() {
+	newest := c.mirror.newestFirst()
+	for _, id := range newest[min(keepRollouts, len(newest)):] {
 		r := c.mirror.rollouts[id].value
-		if i < keepRollouts || !r.Phase.Final() {
+		if !r.Phase.Final() {
 			continue
 		}
 		doc := c.mirror.services[r.Service].value
@@ -63,11 +62,12 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 			ops = append(ops, store.Delete(store.EvidenceKey(id)))
 		}
 	}
-	keys := slices.Sorted(maps.Keys(c.mirror.audit)) // the oldest first
+	keys := c.mirror.auditKeys()
 	for i, k := range keys {
-		if len(keys)-i > maxAudit || now.Sub(c.mirror.audit[k].value.At) > keepAudit {
-			ops = append(ops, store.Delete(store.Audit+k))
+		if len(keys)-i <= maxAudit && now.Sub(c.mirror.audit[k].value.At) <= keepAudit {
+			break // what comes after it is newer
 		}
+		ops = append(ops, store.Delete(store.Audit+k))
 	}
 	ops = append(ops, c.pruneOutbox(now)...)
 	ops = append(ops, c.mirror.pruneDeployments()...)

@@ -25,7 +25,7 @@ func crowded(tb testing.TB, n int) *bare {
 		u.Puts = append(u.Puts, kv(store.ServiceKey(name), doc, 1), kv(store.StateKey(name), rollout.NewService(doc, shopTime()), 1))
 	}
 	for i := range 5000 {
-		u.Puts = append(u.Puts, kv(store.AuditKey(fmt.Sprintf("%016x", i)), AuditView{Actor: "ana"}, 1))
+		u.Puts = append(u.Puts, kv(store.AuditKey(fmt.Sprintf("%016x", i)), AuditView{Actor: "ana", At: time.Now()}, 1))
 	}
 	for i := range 1000 {
 		id := fmt.Sprintf("r%04d", i)
