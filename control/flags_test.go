@@ -99,6 +99,21 @@ func TestFlag_IsRampedToItsEnd(t *testing.T) {
 	}
 }
 
+func TestFlag_AViewShowsWhatItsVariantsDid(t *testing.T) {
+	l := newLab(t)
+	l.do(ApplyService{Document: shop(), Actor: "ann"})
+	doc := checkout()
+	doc.Record, doc.Split = true, map[string]configs.Weight{"off": 5000, "on": 5000}
+	l.do(ApplyFlag{Document: doc, Actor: "ann"})
+	l.until("half of the users have it", func() bool { return l.on("checkout") > 400 })
+	stop := l.evaluations("checkout", 200, func(string) bool { return false })
+	l.until("both variants count in a view", func() bool {
+		f, ok := l.View().Flag("checkout")
+		return ok && len(f.Variants) == 2 && f.Variants[0].Requests > 20 && f.Variants[1].Requests > 20 && f.Variants[1].RPS > 0
+	})
+	stop()
+}
+
 func TestFlag_AVariantThatBreaksRequestsIsOffEverywhere(t *testing.T) {
 	l := newLab(t)
 	l.do(ApplyFlag{Document: checkout(), Actor: "ann"})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/proxy/stats"
 )
 
@@ -54,7 +55,7 @@ func (c *Controller) measure(now time.Time) {
 	c.toMeasure = c.toMeasure[n:]
 }
 
-// versions are all versions that the table routes to.
+// versions are all versions that the table routes to, and the variants of flags.
 func (c *Controller) versions() []versionID {
 	table := c.opts.Tables.Load()
 	if table == nil {
@@ -66,16 +67,21 @@ func (c *Controller) versions() []versionID {
 			ids = append(ids, versionID{s.Name, v.Name})
 		}
 	}
+	for _, f := range table.Flags {
+		for i := range f.Variants {
+			ids = append(ids, versionID{configs.FlagService(f.Name), f.Variants[i].Name})
+		}
+	}
 	slices.SortFunc(ids, versionID.compare)
 	return ids
 }
 
 func (c *Controller) measureOne(id versionID, now time.Time) {
-	v := c.compiled(id.service, id.version)
-	if v == nil {
+	recorder := c.recorderOf(id)
+	if recorder == nil {
 		return // removed since
 	}
-	v.Recorder.Totals(&c.totals)
+	recorder.Totals(&c.totals)
 	r := c.rates[id]
 	if r == nil {
 		if c.totals.Begun() == 0 {
@@ -85,6 +91,26 @@ func (c *Controller) measureOne(id versionID, now time.Time) {
 		c.rates[id] = r
 	}
 	r.take(&c.totals, now)
+}
+
+// recorderOf is the recorder of a version, or of a flag's variant, in the table;
+// nil: it is not there.
+func (c *Controller) recorderOf(id versionID) *stats.Recorder {
+	name, is := configs.FlagOf(id.service)
+	if !is {
+		if v := c.compiled(id.service, id.version); v != nil {
+			return v.Recorder
+		}
+		return nil
+	}
+	if f := c.opts.Tables.Load().Flag(name); f != nil {
+		for i := range f.Variants {
+			if f.Variants[i].Name == id.version {
+				return f.Variants[i].Recorder
+			}
+		}
+	}
+	return nil
 }
 
 // take brings the rates up to date.

@@ -108,22 +108,27 @@ func (b *browser) looks(id string) {
 		"services": "/", "service": "/services/shop", "rollouts": "/rollouts", "rollout": "/rollouts/" + id,
 		"nodes": "/nodes", "events": "/events", "audit": "/audit", "notifiers": "/notifiers",
 	} {
-		b.open(path)
-		b.dress(1280, 900, "light")
-		b.await("the page", "document.querySelector('main h1')")
-		b.readable()
-		b.sound()
-		b.shot(name)
-		b.dress(1280, 900, "dark")
-		b.readable()
-		b.shot(name + "-dark")
-		b.dress(360, 780, "light")
-		b.fits()
-		b.shot(name + "-360")
+		b.look(name, path)
 	}
 	b.dress(1280, 900, "light")
 }
 
+// look takes pictures of one page.
+func (b *browser) look(name, path string) {
+	b.t.Helper()
+	b.open(path)
+	b.dress(1280, 900, "light")
+	b.await("the page", "document.querySelector('main h1')")
+	b.readable()
+	b.sound()
+	b.shot(name)
+	b.dress(1280, 900, "dark")
+	b.readable()
+	b.shot(name + "-dark")
+	b.dress(360, 780, "light")
+	b.fits()
+	b.shot(name + "-360")
+}
 func TestDashboard_APersonActsByKeyboardAndMouse(t *testing.T) {
 	w, b := dashboardWorld(t)
 	traffic := w.load().Open(100)

@@ -122,7 +122,7 @@ func TestApplication_ATaskShowsHowManyHaveIt(t *testing.T) {
 func TestFlags_ShowWhoGetsWhat(t *testing.T) {
 	b := withCanary(t)
 	page, _ := b.get(200, "/flags")
-	b.holds(page, "<b>2</b> flags", "<b>1</b> switched off", `href="/flags/new-checkout"`, "30%", "10%", "2 rules", "apply 3\u202fh ago by ana",
+	b.holds(page, "<b>2</b> flags", "<b>1</b> switched off", `href="/flags/new-checkout"`, "30%", "10%", "2 rules", "changed 3\u202fh ago by ana",
 		"switched off by olaf 30\u202fmin ago: too much snow", "&#34;&lt;xmas&gt;&#34;")
 	if strings.Index(page, "f-theme") > strings.Index(page, "f-new-checkout") {
 		t.Error("what is switched off does not come first")
