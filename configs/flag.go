@@ -67,7 +67,9 @@ type FlagKey struct {
 
 // FlagRule gives a variant to those whom it is about.
 type FlagRule struct {
-	// Name is shown. Empty: the rule's number.
+	// Name is shown, and tells the draw of a share from those of other rules: a rule
+	// that keeps its name keeps its users wherever it stands. Empty: the rule's number,
+	// and its users are those of its place among the rules without a name.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
 
 	// When are conditions, all of which must be met. Empty: everybody meets them.

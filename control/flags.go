@@ -142,6 +142,8 @@ func (c *Controller) planApplyFlag(cmd ApplyFlag, random string, now time.Time) 
 		p.txn.If = append(p.txn.If, store.ModRevision(store.StateKey(service.Name), state.mod))
 		return p, nil
 	}
+	// A kill that somebody wrote while the flag of that name was deleted is not of this one.
+	p.txn.Then = append(p.txn.Then, store.Delete(store.KillKey(doc.Name)))
 	return p, c.begins(&p.txn, &p.reply, rollout.NewService(service, now), service, random, now, cmd.Actor)
 }
 
@@ -249,14 +251,24 @@ func (c *Controller) planRestore(cmd RestoreFlag, now time.Time) (plan, error) {
 // killRetry is how long a kill is left to the command that made it.
 const killRetry = 2 * time.Second
 
-// settleKills forgets the kills that etcd has by now, and writes the others again.
+// dropKills forgets the kills that etcd has: from then on whoever deletes it there
+// has ended the kill, on whatever node.
+func (c *Controller) dropKills() {
+	for flag := range c.kills {
+		if _, written := c.mirror.kills[flag]; written {
+			delete(c.kills, flag)
+		}
+	}
+}
+
+// settleKills writes those again that etcd does not have yet.
 func (c *Controller) settleKills(now time.Time) {
 	for flag, kill := range c.kills {
 		if now.Sub(kill.At) < killRetry {
 			continue // whoever asked for it writes it
 		}
 		id := configs.FlagService(flag)
-		if _, ok := c.mirror.flags[flag]; !ok || c.mirror.kills[flag].mod != 0 {
+		if _, ok := c.mirror.flags[flag]; !ok {
 			delete(c.kills, flag)
 			continue
 		}

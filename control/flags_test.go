@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
 	"github.com/weirproxy/weir/proxy/stats"
 )
@@ -165,4 +168,31 @@ func TestFlag_KilledIsOffAtOnceAndUntilRestored(t *testing.T) {
 	}
 	l.do(DeleteFlag{Name: "checkout", Actor: "bob"})
 	l.until("it is gone", func() bool { return l.on("checkout") == -1 })
+}
+
+// A node that killed a flag does not kill it again when another one has restored it.
+func TestFlag_RestoredOnAnotherNodeStaysRestored(t *testing.T) {
+	c := newBare(t)
+	now, doc := shopTime(), checkout()
+	c.update(store.Update{Full: true, Revision: 1, Puts: []store.KV{kv(store.FlagKey("checkout"), doc, 1)}}, now)
+	kill := Kill{At: now, Actor: "bob"}
+	c.kills["checkout"] = kill
+	c.update(store.Update{Revision: 2, Puts: []store.KV{kv(store.KillKey("checkout"), kill, 2)}}, now)
+	if _, killed := c.killed("checkout"); !killed {
+		t.Error("the kill ended when etcd had it")
+	}
+	c.update(store.Update{Revision: 3, Deletes: []string{store.KillKey("checkout")}}, now.Add(time.Second))
+	if _, killed := c.killed("checkout"); killed {
+		t.Error("the flag is killed, and nobody can restore it")
+	}
+}
+
+func TestFlag_ANewOneIsNotKilled(t *testing.T) {
+	c := newBare(t)
+	c.update(store.Update{Full: true, Revision: 1, Puts: []store.KV{kv(store.KillKey("checkout"), Kill{Actor: "bob"}, 1)}}, shopTime())
+	p, err := c.planApplyFlag(ApplyFlag{Document: checkout(), Actor: "ann"}, "random", shopTime())
+	gone := store.Delete(store.KillKey("checkout"))
+	if err != nil || !slices.ContainsFunc(p.txn.Then, func(o store.Op) bool { return reflect.DeepEqual(o, gone) }) {
+		t.Errorf("%v, %+v", err, p.txn.Then)
+	}
 }

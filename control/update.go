@@ -26,6 +26,7 @@ func (c *Controller) update(u store.Update, now time.Time) {
 	}
 	source := c.mirror.source
 	ch := c.mirror.apply(u)
+	c.dropKills()
 	c.reportBad()
 	c.logAudit(u)
 	if !c.loaded || source != u.Source {

@@ -31,6 +31,9 @@ type field struct {
 
 // classify tells the kind of a field by its name, whatever its case.
 func classify(name []byte) fieldKind {
+	if 12 <= len(name) && len(name) <= 17 && name[0]|0x20 == 'x' && disguised(name) {
+		return fieldHop
+	}
 	switch len(name) {
 	case 2:
 		return kindIf(name, "te", fieldHop)
@@ -86,6 +89,23 @@ func classify(name []byte) fieldKind {
 		return kindIf(name, "proxy-authorization", fieldHop)
 	}
 	return fieldOther
+}
+
+// disguised reports whether name is one of the fields that weir itself sets, with
+// underscores for dashes. Endpoints that read fields as variables, as CGI and what
+// followed it do, cannot tell the two apart: clients would say what weir alone may.
+func disguised(name []byte) bool {
+	if bytes.IndexByte(name, '_') < 0 {
+		return false
+	}
+	var plain [17]byte
+	n := copy(plain[:], name)
+	for i := range n {
+		if plain[i] == '_' {
+			plain[i] = '-'
+		}
+	}
+	return classify(plain[:n]) != fieldOther
 }
 
 func kindIf(name []byte, lower string, kind fieldKind) fieldKind {

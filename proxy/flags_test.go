@@ -48,7 +48,7 @@ func flagsSeen(t *testing.T) *rawUpstream {
 			}
 			var seen []string
 			for line := range strings.Lines(request) {
-				if name, value, ok := strings.Cut(line, ": "); ok && strings.EqualFold(name, "x-weir-flags") {
+				if name, value, ok := strings.Cut(line, ": "); ok && strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "x-weir-flags") { // as CGI has it
 					seen = append(seen, strings.TrimSpace(value))
 				}
 			}
@@ -73,6 +73,7 @@ func TestFlags_EndpointsAreToldAndClientsCannotSay(t *testing.T) {
 	f("", "beta=off, half=off")
 	f("X-Beta: yes\r\n", "beta=on, half=off")
 	f("X-Weir-Flags: beta=on\r\nx-weir-flags: half=on\r\n", "beta=off, half=off")
+	f("X_Weir_Flags: beta=on\r\nx-weir_flags: half=on\r\n", "beta=off, half=off")
 
 	met := map[string]bool{}
 	for i := range 64 {

@@ -66,7 +66,9 @@ func (b *builder) compileFlags() {
 			kept := last.source
 			kept.Killed = source.Killed // a kill and a cut count in every form
 			if f, err = b.flag(name, kept, state, cut); err != nil {
-				f = &builtFlag{source: kept, flag: last.flag, services: last.services, effective: last.effective}
+				flag := *last.flag
+				flag.Killed = source.Killed
+				f = &builtFlag{source: kept, flag: &flag, services: last.services, effective: last.effective}
 			}
 		}
 		f.print, f.serial = p, b.built.serial+1
@@ -115,7 +117,7 @@ func (b *builder) flag(name string, source FlagSource, state State, cut names) (
 }
 
 func flagRule(rule configs.FlagRule, order []string) route.FlagRule {
-	out := route.FlagRule{Variant: slices.Index(order, rule.Variant), Environments: rule.Environments, Share: int(rule.Share)}
+	out := route.FlagRule{Name: rule.Name, Variant: slices.Index(order, rule.Variant), Environments: rule.Environments, Share: int(rule.Share)}
 	if rule.Share == 0 {
 		out.Share = route.Buckets
 	}
@@ -132,10 +134,14 @@ func flagRule(rule configs.FlagRule, order []string) route.FlagRule {
 
 // unix reads a time of a valid document; 0: none is written.
 func unix(text string) int64 {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at.Unix()
+	at, err := time.Parse(time.RFC3339, text)
+	switch {
+	case err != nil:
+		return 0
+	case at.Unix() == 0:
+		return -1 // as long ago as the first second of all
 	}
-	return 0
+	return at.Unix()
 }
 
 // place is where a document says that something stands.

@@ -99,11 +99,25 @@ func TestBuild_ACutAndAKillHoldInEveryForm(t *testing.T) {
 		t.Errorf("%d of 1 000 users have it by the last good form, want about 500", n)
 	}
 	b.refused(id, `there is no version "off", which is stable`)
-	killed := b.Flags["new"]
-	killed.Killed = true
-	b.Flags["new"] = killed
+	kill := func(dead bool) {
+		source := b.Flags["new"]
+		source.Killed = dead
+		b.Flags["new"] = source
+	}
+	kill(true)
 	if n := on(b.build().Flag("new")); n != 0 {
 		t.Errorf("%d of 1 000 users have what was killed", n)
+	}
+	kill(false)
+	b.build()
+	b.Revision++
+	b.States[id] = State{Service: rollout.Service{Name: id, Stable: "another", Weights: map[string]configs.Weight{"another": configs.Whole}}, ModRevision: b.Revision}
+	if n := on(b.build().Flag("new")); n < 400 {
+		t.Fatalf("%d of 1 000 users have it by a state that no form knows, want about 500", n)
+	}
+	kill(true)
+	if n := on(b.build().Flag("new")); n != 0 {
+		t.Errorf("%d of 1 000 users have what was killed, in a state that no form knows", n)
 	}
 }
 
@@ -149,6 +163,10 @@ func TestBuild_RulesOfAFlagHaveTheirTimes(t *testing.T) {
 		if e := f.Evaluate(anybody("u"), "staging", noon.Add(at).Unix()); f.Variants[e.Variant].Name != want {
 			t.Errorf("%s after its begin it is %s, want %s", at, f.Variants[e.Variant].Name, want)
 		}
+	}
+	b.putFlag(configs.Flag{Name: "sale", Rules: []configs.FlagRule{{Variant: "on", Until: "1970-01-01T00:00:00Z"}}})
+	if n := on(b.build().Flag("sale")); n != 0 {
+		t.Errorf("a rule that ended with 1969 gives it to %d users", n)
 	}
 	if e := f.Evaluate(anybody("u"), "production", noon.Unix()); f.Variants[e.Variant].Name != "off" {
 		t.Error("the rule counts in another environment")

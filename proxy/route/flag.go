@@ -1,9 +1,9 @@
 package route
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/dchest/siphash"
@@ -71,6 +71,10 @@ type Variant struct {
 
 // FlagRule gives its variant to a share of those whom it is about.
 type FlagRule struct {
+	// Name tells the draw of the rule's users from those of other rules; rules of
+	// one name, or of none, are told apart by their order.
+	Name string
+
 	Variant int
 
 	All          []Condition // that must be met. Empty: everybody meets them
@@ -134,10 +138,11 @@ func NewFlag(f Flag, keys *Keyring) *Flag {
 	for i := range f.Variants {
 		f.Variants[i].piece = f.Name + "=" + f.Variants[i].Name
 	}
+	named := make(map[string]int, len(f.Rules))
 	for i := range f.Rules {
-		var n [8]byte
-		binary.LittleEndian.PutUint64(n[:], uint64(i+1))
-		f.Rules[i].seed = f.seed ^ xxhash.Sum64(n[:])
+		r := &f.Rules[i]
+		named[r.Name]++
+		r.seed = f.seed ^ xxhash.Sum64String("rule\x00"+r.Name+"\x00"+strconv.Itoa(named[r.Name]))
 	}
 	return &f
 }

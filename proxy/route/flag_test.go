@@ -122,6 +122,38 @@ func TestFlagRule_ALargerShareKeepsItsUsers(t *testing.T) {
 	})
 }
 
+// Rules that are named keep their users wherever they stand, and no two rules draw
+// the same ones.
+func TestFlagRule_ANamedOneKeepsItsUsersWhereverItStands(t *testing.T) {
+	drawn := func(rules ...FlagRule) (by [3]map[int]bool) {
+		f := Flag{Name: "f", Variants: make([]Variant, 4), Split: NewSplit(nil, 4), Rules: rules}
+		for i := range f.Rules {
+			f.Rules[i].Share = 2000
+		}
+		f = *NewFlag(f, ruleKeys)
+		by = [3]map[int]bool{{}, {}, {}}
+		for i := range 4000 {
+			if v := f.Evaluate(person{key: fmt.Sprint("user-", i)}, "", testNow).Variant; v > 0 {
+				by[v-1][i] = true
+			}
+		}
+		return by
+	}
+	alone := drawn(FlagRule{Name: "beta", Variant: 1})
+	after := drawn(FlagRule{Variant: 2}, FlagRule{Name: "beta", Variant: 1})
+	for user := range alone[0] {
+		if !after[0][user] && !after[1][user] {
+			t.Fatalf("user %d lost the variant to a rule that came before", user)
+		}
+	}
+	same := drawn(FlagRule{Name: "x", Variant: 1}, FlagRule{Name: "x", Variant: 2}, FlagRule{Variant: 3})
+	for i, users := range same {
+		if len(users) < 350 {
+			t.Errorf("rule %d drew %d of 4 000 users", i, len(users))
+		}
+	}
+}
+
 var ruleKeys = &Keyring{salt0: 1, salt1: 2}
 
 // visitor is a Subject that allocates nothing.
