@@ -49,4 +49,5 @@ func (s *story) production() {
 		SHOP-12  live     live
 	`)
 	s.delivers()
+	s.fill()
 }

@@ -51,6 +51,7 @@ func run(o options) (err error) {
 	for i, c := range []chapter{
 		{"The shop as it is", (*story).opening},
 		{"A release is cut", (*story).release},
+		{"Its database, before its code", (*story).expand},
 		{"Staging", (*story).staging},
 		{"Production, as far as people let it", (*story).production},
 		{"A feature behind a flag goes wrong", (*story).flag},
