@@ -25,7 +25,8 @@ type query struct {
 	empty   bool // it may give no data
 }
 
-// queries are all of all dashboards: panels of both services, variables, marks.
+// queries are all of all dashboards: panels of both services and flags, variables,
+// marks.
 func (s *scene) queries() ([]query, error) {
 	var all []query
 	for _, made := range grafana.All() {
@@ -37,15 +38,18 @@ func (s *scene) queries() ([]query, error) {
 		if err := json.Unmarshal(text, &d); err != nil {
 			return nil, fmt.Errorf("%s: %w", made.UID, err)
 		}
-		services := []string{"shop"}
-		if d.UID == "weir-service" {
-			services = append(services, "cart")
+		subjects := []string{"shop"}
+		switch d.UID {
+		case "weir-service":
+			subjects = append(subjects, "cart")
+		case "weir-flag":
+			subjects = []string{ramped, killed}
 		}
-		for _, service := range services {
-			if err := s.checkVariables(d, service); err != nil {
+		for _, subject := range subjects {
+			if err := s.checkVariables(d, subject); err != nil {
 				return nil, err
 			}
-			all = append(all, s.queriesOf(d, service)...)
+			all = append(all, s.queriesOf(d, subject)...)
 		}
 	}
 	if len(all) < 100 {
@@ -54,19 +58,29 @@ func (s *scene) queries() ([]query, error) {
 	return all, nil
 }
 
-func (s *scene) queriesOf(d grafana.Dashboard, service string) []query {
+func (s *scene) queriesOf(d grafana.Dashboard, subject string) []query {
 	var all []query
-	values := s.variables(service)
+	values := s.variables(subject)
 	for _, p := range d.Panels {
 		for _, t := range p.Targets {
-			all = append(all, query{where: fmt.Sprintf("%s (%s), panel %q", d.UID, service, p.Title), expr: fill(t.Expr, values), instant: t.Instant})
+			all = append(all, query{where: fmt.Sprintf("%s (%s), panel %q", d.UID, subject, p.Title), expr: fill(t.Expr, values), instant: t.Instant})
 		}
 	}
 	for _, a := range d.Annotations.List {
-		// Only candidates of cart were put back.
-		all = append(all, query{where: fmt.Sprintf("%s (%s), mark %q", d.UID, service, a.Name), expr: fill(a.Expr, values), empty: service == "shop" && a.Name == "Put back"})
+		all = append(all, query{where: fmt.Sprintf("%s (%s), mark %q", d.UID, subject, a.Name), expr: fill(a.Expr, values), empty: !happened(a.Name, subject)})
 	}
 	return all
+}
+
+// happened reports whether the scene has what a mark marks.
+func happened(mark, subject string) bool {
+	switch mark {
+	case "Put back":
+		return subject == "cart"
+	case "Switched off":
+		return subject == killed
+	}
+	return subject != killed // a rollout
 }
 
 // fill puts values in place of variables.
@@ -80,8 +94,8 @@ func fill(expr string, values map[string]string) string {
 }
 
 // checkVariables holds that a person is offered what the queries are tried with.
-func (s *scene) checkVariables(d grafana.Dashboard, service string) error {
-	values := s.variables(service)
+func (s *scene) checkVariables(d grafana.Dashboard, subject string) error {
+	values := s.variables(subject)
 	asks := regexp.MustCompile(`^label_values\((.*), (\w+)\)$`)
 	for _, v := range d.Templating.List[1:] {
 		m := asks.FindStringSubmatch(fill(v.Definition, values))

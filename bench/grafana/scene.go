@@ -12,8 +12,14 @@ import (
 	"github.com/weirproxy/weir/bench/lab"
 )
 
-// scene is a node with two services: the candidate of shop is on its way, those
-// of cart were put back.
+// Flags that the requests of shop carry.
+const (
+	ramped = "checkout" // half of the users have it, by a rollout that is in force
+	killed = "theme"    // a person switched it off
+)
+
+// scene is a node with two services and two flags: the candidate of shop is on its
+// way, those of cart were put back.
 type scene struct {
 	node       *lab.Node
 	prometheus *lab.Prometheus
@@ -77,6 +83,9 @@ scrape_configs:
 	if err := s.serve(l); err != nil {
 		return err
 	}
+	if err := s.flags(); err != nil {
+		return err
+	}
 	if err := s.putBack(); err != nil {
 		return err
 	}
@@ -108,11 +117,39 @@ health: {path: /healthz}
 		s.traffic = append(s.traffic, lab.Load{Address: s.node.Clients, Host: name + ".example.com", Users: 500}.Open(60))
 	}
 	notifier := lab.Document(fmt.Sprintf("kind: Notifier\nname: ci\nwebhook: {url: %q}\non: [all]\n", s.told.URL))
-	answer, err := api.Call(http.MethodPut, "/v1/notifiers/ci", notifier)
+	return s.must(http.MethodPut, "/v1/notifiers/ci", notifier)
+}
+
+// must makes a request that has to be taken.
+func (s *scene) must(method, path string, body any) error {
+	answer, err := s.node.API.Call(method, path, body)
 	if err == nil && answer.Status >= 300 {
-		err = fmt.Errorf("the notifier was refused: %s", answer.Body)
+		err = fmt.Errorf("%s %s was refused: %s", method, path, answer.Body)
 	}
 	return err
+}
+
+// flags creates both, and kills one when Prometheus has seen it alive: a mark is
+// where something changed.
+func (s *scene) flags() error {
+	for _, name := range []string{ramped, killed} {
+		doc := lab.Document(fmt.Sprintf("kind: Flag\nname: %s\nservices: [shop]\nrecord: true\nkey: {header: X-User-Id}\n", name))
+		if err := s.must(http.MethodPut, "/v1/flags/"+name, doc); err != nil {
+			return err
+		}
+	}
+	_, err := s.node.API.Begin(lab.Document(fmt.Sprintf("kind: Rollout\nflag: %s\nto: \"on\"\nstrategy: flag\nstages: [{weight: 50%%, duration: 1h}, {weight: 100%%}]\n", ramped)))
+	if err != nil {
+		return err
+	}
+	err = lab.Await("Prometheus sees the flag that is to be killed", patience, func() (bool, error) {
+		all, err := s.prometheus.Query(fmt.Sprintf(`weir_flag_killed{flag=%q} == 0`, killed))
+		return err == nil && len(all) == 1, err
+	})
+	if err != nil {
+		return err
+	}
+	return s.must(http.MethodPost, "/v1/flags/"+killed+"/kill", map[string]any{})
 }
 
 // putBack has candidates of cart put back twice: a counter that Prometheus saw
@@ -169,10 +206,10 @@ rollback:
 	return err
 }
 
-// variables are what a person would choose for the variables.
-func (s *scene) variables(service string) map[string]string {
+// variables are what a person who looks at a service or flag would choose.
+func (s *scene) variables(subject string) map[string]string {
 	return map[string]string{
-		"service": service, "rollout": s.rollout, "instance": ".+",
+		"service": subject, "flag": subject, "rollout": s.rollout, "instance": ".+",
 		// Grafana takes four scrapes, and 15 s at least.
 		"__rate_interval": "15s", "__range": "1h",
 	}

@@ -4,7 +4,7 @@ import "strings"
 
 // All are weir's dashboards.
 func All() []Dashboard {
-	return []Dashboard{overview(), service(), release(), node()}
+	return []Dashboard{overview(), service(), release(), variants(), node()}
 }
 
 // source is the data source that the person chose.

@@ -23,6 +23,12 @@ func overview() Dashboard {
 			graph("Evidence against candidates", "percentunit", ask(`max by (service, rule) (weir_rollout_evidence)`, "{{service}} {{rule}}")).
 				says("As a share of what proves a candidate worse; at 100% weir puts the traffic back.").logarithmic().limited(1),
 		),
+		section("Flags"),
+		line(8,
+			states("Switched off", ask(`max by (flag) (weir_flag_killed) or label_replace(absent(weir_flag_killed), "flag", "there is none", "", "") - 1`, "{{flag}}")),
+			graph("Evaluations by variant", "reqps", ask(`topk(20, sum by (flag, variant) (rate(weir_flag_requests_total[$__rate_interval]))) or on () vector(0)`, "{{flag}} {{variant}}")).
+				says("Of requests that weir routed, while a rollout of the flag is in force, or with record: true."),
+		),
 		section("Traffic"),
 		line(9,
 			graph("Requests by service", "reqps", ask(`topk(10, sum by (service) (rate(weir_requests_total{code!="0"}[$__rate_interval])))`, "{{service}}")),

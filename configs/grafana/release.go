@@ -51,6 +51,6 @@ func release() Dashboard {
 			graph("p99", "s", ask(`histogram_quantile(0.99, sum by (version, le) (rate(weir_request_duration_seconds_bucket{service="$service"}[$__rate_interval])))`, "{{version}}")),
 		),
 	)
-	d.Annotations.List = marks()
+	d.Annotations.List = marks("$service")
 	return d
 }

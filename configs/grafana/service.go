@@ -57,19 +57,21 @@ func service() Dashboard {
 				says("Of mirrored requests, by how they ended."),
 		),
 	)
-	d.Annotations.List = marks()
+	d.Annotations.List = marks("$service")
 	return d
 }
 
-// marks are what happened to a service's releases, on the time axis.
-func marks() []Annotation {
-	mark := func(name, color, expr, title string) Annotation {
-		return Annotation{Name: name, Source: source(), Enable: true, IconColor: color, Expr: trim(expr), Step: "15s", TitleFormat: title, TextFormat: "{{rollout}}"}
-	}
+// marks are what happened to the releases of a service, on the time axis.
+func marks(service string) []Annotation {
+	of := `{service="` + service + `"}`
 	return []Annotation{
-		mark("Phases", "blue", `max by (rollout, phase) (weir_rollout_phase{service="$service"}) unless max by (rollout, phase) (weir_rollout_phase{service="$service"} offset 1m)`, "{{phase}}"),
+		mark("Phases", "blue", `max by (rollout, phase) (weir_rollout_phase`+of+`) unless max by (rollout, phase) (weir_rollout_phase`+of+` offset 1m)`, "{{phase}}"),
 		mark("Put back", "red", `
-			sum by (path) (increase(weir_rollbacks_total{service="$service"}[1m])) > 0
-			or sum by (path) (weir_rollbacks_total{service="$service"}) unless sum by (path) (weir_rollbacks_total{service="$service"} offset 1m)`, "put back: {{path}}"),
+			sum by (path) (increase(weir_rollbacks_total`+of+`[1m])) > 0
+			or sum by (path) (weir_rollbacks_total`+of+`) unless sum by (path) (weir_rollbacks_total`+of+` offset 1m)`, "put back: {{path}}"),
 	}
+}
+
+func mark(name, color, expr, title string) Annotation {
+	return Annotation{Name: name, Source: source(), Enable: true, IconColor: color, Expr: trim(expr), Step: "15s", TitleFormat: title, TextFormat: "{{rollout}}"}
 }
