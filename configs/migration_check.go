@@ -22,12 +22,8 @@ const (
 // Document.Locate adds them.
 func (m *Migration) Validate() Problems {
 	r := &report{}
-	r.name("name", m.Name)
-	r.name("application", m.Application)
 	r.wanted("engine", m.Engine, "engine: postgres, mysql or sqlite")
 	r.choice("engine", m.Engine, EnginePostgres, EngineMySQL, EngineSQLite)
-	r.wanted("phase", m.Phase, "phase: expand, migrate or contract")
-	r.choice("phase", m.Phase, PhaseExpand, PhaseMigrate, PhaseContract)
 	m.checkNames(r)
 	r.span("lock_timeout", m.LockTimeout, Duration(maxLockWait))
 	r.span("statement_timeout", m.StatementTimeout, Duration(maxStatement))
@@ -47,7 +43,19 @@ func (m *Migration) Validate() Problems {
 	return r.problems
 }
 
+// ValidateNames returns the problems of all but what m does to which database: of
+// what is told of it elsewhere.
+func (m *Migration) ValidateNames() Problems {
+	r := &report{}
+	m.checkNames(r)
+	return r.problems
+}
+
 func (m *Migration) checkNames(r *report) {
+	r.name("name", m.Name)
+	r.name("application", m.Application)
+	r.wanted("phase", m.Phase, "phase: expand, migrate or contract")
+	r.choice("phase", m.Phase, PhaseExpand, PhaseMigrate, PhaseContract)
 	for i, need := range m.Needs {
 		r.name(item("needs", i), need)
 		switch {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +32,10 @@ type Release struct {
 
 	// Link leads to the build or its page. Empty: none is shown.
 	Link string `json:"link,omitempty" yaml:"link,omitempty"`
+
+	// Migrations are those that the code needs, by name: no rollout of the release
+	// begins before they are done. A contract is none of them. Empty: none.
+	Migrations []string `json:"migrations,omitempty" yaml:"migrations,omitempty"`
 
 	// Tasks are what is done with the release, each once, at most 500.
 	Tasks []Task `json:"tasks,omitempty" yaml:"tasks,omitempty"`
@@ -105,6 +110,7 @@ func (d *Release) Validate() Problems {
 	r.line("author", d.Author, 128)
 	r.moment("at", d.At)
 	r.link("link", d.Link)
+	r.migrations(d.Migrations)
 	if len(d.Tasks) > maxTasks {
 		r.add("tasks", fmt.Sprintf("keep at most %d", maxTasks), "there are %d tasks", len(d.Tasks))
 		return r.problems
@@ -155,6 +161,19 @@ func (r *report) line(path, s string, most int) {
 	}
 	if len(s) > most {
 		r.add(path, fmt.Sprintf("write at most %d bytes", most), "the text is %d bytes long", len(s))
+	}
+}
+
+// migrations checks names of Migrations that something needs.
+func (r *report) migrations(names []string) {
+	for i, name := range names {
+		r.name(item("migrations", i), name)
+		if name != "" && slices.Contains(names[:i], name) {
+			r.add(item("migrations", i), "remove it", "%q stands here twice", name)
+		}
+	}
+	if len(names) > maxNeeds {
+		r.add("migrations", fmt.Sprintf("keep at most %d", maxNeeds), "there are %d migrations", len(names))
 	}
 }
 

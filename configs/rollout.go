@@ -115,6 +115,11 @@ type Rollout struct {
 	// as its Release document names it. Empty: what To is called.
 	Release string `json:"release,omitempty" yaml:"release,omitempty"`
 
+	// Migrations are those that the version needs, by name: none of its users meets it
+	// before they are done in the environment's database. A contract is none of
+	// them. Those of its Release count as well. Empty: none.
+	Migrations []string `json:"migrations,omitempty" yaml:"migrations,omitempty"`
+
 	// Advise says which advice of `weir check --advise` is not wanted.
 	Advise *Advise `json:"advise,omitempty" yaml:"advise,omitempty"`
 

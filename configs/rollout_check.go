@@ -215,6 +215,10 @@ func (p *Rollout) checkMeta(r *report) {
 	if p.Release != "" && !isVersionName(p.Release) {
 		r.add("release", versionHint, "%q is not a name of a version", p.Release)
 	}
+	r.migrations(p.Migrations)
+	if p.Flag != "" && len(p.Migrations) > 0 {
+		r.add("migrations", "name them in the rollout of the version that needs them", "a flag has no database")
+	}
 	if len(p.Meta) > maxMeta {
 		r.add("meta", fmt.Sprintf("keep at most %d", maxMeta), "there are %d entries", len(p.Meta))
 	}

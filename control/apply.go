@@ -48,6 +48,10 @@ func (c *Controller) planApply(cmd ApplyService, random string, now time.Time) (
 		} else {
 			txn.If = append(txn.If, store.ModRevision(store.StateKey(name), state.mod))
 			err = c.revise(&txn, old.value, doc, state.value, now, cmd)
+			if moves := old.value.Application != doc.Application || old.value.Environment != doc.Environment; err == nil && moves {
+				r, _ := c.mirror.inForce(name)
+				err = c.mayGain(&txn, &doc, rollout.Pair{Rollout: rollout.State{ID: r.ID}}, rollout.Pair{Rollout: r, Service: state.value})
+			}
 		}
 	} else {
 		reply.Text = fmt.Sprintf("service %s created", name)
@@ -114,7 +118,7 @@ func (c *Controller) begins(txn *store.Txn, reply *Reply, state rollout.Service,
 		return err
 	}
 	txn.Then = append(txn.Then, store.Put(store.StateKey(doc.Name), value))
-	return nil
+	return c.mayGain(txn, &doc, rollout.Pair{}, rollout.Pair{Service: state})
 }
 
 // reset makes stable and weights what the document says. The versions that

@@ -170,7 +170,14 @@ func (c *Controller) move(ch change, reply Reply) (plan, error) {
 		return plan{reply: reply}, nil
 	}
 	txn, err := c.transaction(ch)
-	return plan{txn: txn, reply: reply, write: true}, err
+	if err != nil {
+		return plan{}, err
+	}
+	doc := c.mirror.services[ch.after.Service.Name].value
+	if err := c.mayGain(&txn, &doc, ch.before, ch.after); err != nil {
+		return plan{}, err
+	}
+	return plan{txn: txn, reply: reply, write: true}, nil
 }
 
 // planAct carries out a verb on a rollout. An abort takes effect on this node's

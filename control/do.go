@@ -192,8 +192,11 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 	case RestoreFlag:
 		return c.planRestore(cmd, now)
 	case ApplyRelease:
-		doc := cmd.Document
-		return planPut(c, c.releaseDocuments(), putting[configs.Release]{doc.Name(), doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+		return c.planApplyRelease(cmd, now)
+	case TellMigration:
+		return c.planTell(cmd, now)
+	case DeleteMigration:
+		return c.planForget(cmd, now)
 	case DeleteRelease:
 		return planRemove(c, c.releaseDocuments(), cmd.Application+"/"+cmd.Version, cmd.IfMatch, cmd.Actor, now)
 	case ReportDeployment:

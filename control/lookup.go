@@ -95,6 +95,7 @@ func (m *mirror) keysHeld() []string {
 	add(store.Flags, slices.Collect(maps.Keys(m.flags))...)
 	add(store.Releases, slices.Collect(maps.Keys(m.releases))...)
 	add(store.Deploys, slices.Collect(maps.Keys(m.deploys))...)
+	add(store.Migrates, slices.Collect(maps.Keys(m.migrations))...)
 	add(store.Kills, slices.Collect(maps.Keys(m.kills))...)
 	add(store.States, slices.Collect(maps.Keys(m.states))...)
 	add(store.Rollouts, slices.Collect(maps.Keys(m.rollouts))...)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/compile"
+	"github.com/weirproxy/weir/control/migration"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/rollout"
@@ -44,15 +45,16 @@ type mirror struct {
 	audit    map[string]entry[AuditView]
 	leader   string
 
-	notifiers map[string]entry[configs.Notifier]
-	freezes   map[string]entry[configs.Freeze]
-	flags     map[string]entry[configs.Flag]    // each stands among services as well
-	kills     map[string]entry[Kill]            // by flag
-	releases  map[string]entry[configs.Release] // by application/version
-	deploys   map[string]entry[release.Deployment]
-	queued    map[string]bool                // rollouts that wait for another
-	outbox    map[string]entry[notify.Entry] // by the key below outbox/
-	queues    map[string][]string            // keys of what is still to be delivered, by queue, in order
+	notifiers  map[string]entry[configs.Notifier]
+	freezes    map[string]entry[configs.Freeze]
+	flags      map[string]entry[configs.Flag]    // each stands among services as well
+	kills      map[string]entry[Kill]            // by flag
+	releases   map[string]entry[configs.Release] // by application/version
+	deploys    map[string]entry[release.Deployment]
+	migrations map[string]entry[migration.Record] // by application/environment/name
+	queued     map[string]bool                    // rollouts that wait for another
+	outbox     map[string]entry[notify.Entry]     // by the key below outbox/
+	queues     map[string][]string                // keys of what is still to be delivered, by queue, in order
 
 	keys       *route.Keyring
 	rawKeys    []byte
@@ -69,6 +71,8 @@ type mirror struct {
 	dead   []notify.Entry // what shownDead returns; nil: to be found
 	listed []NotifierView // what listNotifiers returns; nil: to be found
 	cut    *shipped       // what listShipped returns; nil: to be found
+
+	migrated []MigrationView // what listMigrations returns; nil: to be found
 }
 
 // nodeRecord is the value of nodes/<node>.
@@ -96,15 +100,16 @@ func newMirror() *mirror {
 		audit:    make(map[string]entry[AuditView]),
 		bad:      make(map[string]string),
 
-		notifiers: make(map[string]entry[configs.Notifier]),
-		freezes:   make(map[string]entry[configs.Freeze]),
-		flags:     make(map[string]entry[configs.Flag]),
-		kills:     make(map[string]entry[Kill]),
-		releases:  make(map[string]entry[configs.Release]),
-		deploys:   make(map[string]entry[release.Deployment]),
-		outbox:    make(map[string]entry[notify.Entry]),
-		queues:    make(map[string][]string),
-		queued:    make(map[string]bool),
+		notifiers:  make(map[string]entry[configs.Notifier]),
+		freezes:    make(map[string]entry[configs.Freeze]),
+		flags:      make(map[string]entry[configs.Flag]),
+		kills:      make(map[string]entry[Kill]),
+		releases:   make(map[string]entry[configs.Release]),
+		deploys:    make(map[string]entry[release.Deployment]),
+		migrations: make(map[string]entry[migration.Record]),
+		outbox:     make(map[string]entry[notify.Entry]),
+		queues:     make(map[string][]string),
+		queued:     make(map[string]bool),
 	}
 }
 
@@ -216,6 +221,9 @@ func (m *mirror) put(kv store.KV, ch *changes) {
 	case store.Deploys:
 		err = put(m.deploys, name, kv)
 		ch.told, m.cut = true, nil
+	case store.Migrates:
+		err = put(m.migrations, name, kv)
+		ch.told, m.migrated = true, nil
 	case store.Kills:
 		err = put(m.kills, name, kv)
 		ch.served = true
@@ -325,6 +333,9 @@ func (m *mirror) drop(key string, ch *changes) {
 	case store.Deploys:
 		delete(m.deploys, name)
 		ch.told, m.cut = true, nil
+	case store.Migrates:
+		delete(m.migrations, name)
+		ch.told, m.migrated = true, nil
 	case store.Kills:
 		delete(m.kills, name)
 		ch.served = true

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/weirproxy/weir/control/release"
+	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 )
 
@@ -19,14 +20,18 @@ const (
 	pruneBatch   = 100 // etcd takes 128 writes in a transaction
 )
 
-// pruneRollouts deletes the oldest of too many rollouts. What they were as
-// deployments stays: figures reach further back than anybody asks why.
+// pruneRollouts deletes the oldest of too many rollouts, but those that tell which
+// release a version in use is. What they were as deployments stays: figures reach
+// further back than anybody asks why.
 func (c *Controller) pruneRollouts() []store.Op {
 	var ops []store.Op
-	newest := c.mirror.newestFirst()
-	for _, id := range newest[min(keepRollouts, len(newest)):] {
+	brought := map[versionID]bool{} // an older rollout says nothing of that version any more
+	for i, id := range c.mirror.newestFirst() {
 		r := c.mirror.rollouts[id].value
-		if !r.Phase.Final() {
+		to := versionID{r.Service, r.To}
+		needed := !brought[to] && c.mirror.tells(&r)
+		brought[to] = brought[to] || r.Phase == rollout.Succeeded
+		if i < keepRollouts || !r.Phase.Final() || needed {
 			continue
 		}
 		doc := c.mirror.services[r.Service].value
@@ -38,6 +43,12 @@ func (c *Controller) pruneRollouts() []store.Op {
 		ops = append(ops, store.Delete(store.RolloutKey(id)))
 	}
 	return ops
+}
+
+// tells reports whether a rollout tells which release a version in use is.
+func (m *mirror) tells(r *rollout.State) bool {
+	s := m.states[r.Service].value
+	return r.Plan.Release != "" && (s.Stable == r.To || s.Previous == r.To || s.Weights[r.To] > 0)
 }
 
 // prune deletes what is past its retention, and the cuts and evidence of

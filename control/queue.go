@@ -56,12 +56,17 @@ func (c *Controller) enqueue(cmd StartRollout, doc entry[configs.Service], state
 		return plan{}, err
 	}
 	text := fmt.Sprintf("%s; %d before it", describe(s), len(waiting)+1)
-	return plan{write: true, reply: Reply{Name: service, ID: id, Created: true, Text: text}, txn: store.Txn{
+	txn := store.Txn{
 		If: []store.Compare{store.Absent(store.RolloutKey(id)), store.ModRevision(documentKey(service), doc.mod)},
 		Then: []store.Op{store.Put(store.RolloutKey(id), value), c.audit(AuditView{
 			At: now, Actor: cmd.Actor, Action: "rollout queued", Object: "rollouts/" + id, Text: text,
 		})},
-	}}, nil
+	}
+	// No contract gets leave for what it would break while it waits.
+	if err := c.mayGain(&txn, &doc.value, rollout.Pair{Service: state.value}, rollout.Pair{Rollout: s, Service: state.value}); err != nil {
+		return plan{}, err
+	}
+	return plan{write: true, reply: Reply{Name: service, ID: id, Created: true, Text: text}, txn: txn}, nil
 }
 
 // beginQueued starts the rollouts whose turn it is. Only the leader does.

@@ -60,6 +60,7 @@ func (c *Controller) show(now time.Time) {
 	v.Keys = c.showKeys()
 	s := c.mirror.listShipped()
 	v.Releases, v.Deployments, v.DeploymentsSince = s.releases, s.deployments, s.since
+	v.Migrations = c.mirror.listMigrations()
 	v.Audit = c.mirror.newestAudit()
 	v.Notifiers = c.mirror.listNotifiers()
 	v.Freezes = c.showFreezes(now)

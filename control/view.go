@@ -40,6 +40,9 @@ type View struct {
 	// are.
 	DeploymentsSince time.Time
 
+	// Migrations are by application, environment and name. They may not be changed.
+	Migrations []MigrationView
+
 	// Outbox is what is still to be told, and dead letters: by rollout, oldest
 	// first, bounded. OutboxSize counts all, OutboxDead the dead letters.
 	Outbox     []notify.Entry

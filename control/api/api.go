@@ -98,6 +98,7 @@ func New(o Options) *API {
 	a.registerAdvice()
 	a.registerFlags()
 	a.registerReleases()
+	a.registerMigrations()
 	a.registerDeployments()
 	a.registerOutbox()
 	a.registerEvents()

@@ -75,6 +75,10 @@ DELETE /v1/releases/{application}/{version}
 GET /v1/releases/{application}/{version}
 PUT /v1/releases/{application}/{version}
 GET /v1/releases/{application}/{version}/changelog
+GET /v1/migrations
+DELETE /v1/migrations/{application}/{environment}/{name}
+GET /v1/migrations/{application}/{environment}/{name}
+PUT /v1/migrations/{application}/{environment}/{name}
 DELETE /v1/flags/{name}
 GET /v1/flags
 GET /v1/flags/{name}

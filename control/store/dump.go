@@ -34,7 +34,7 @@ type DumpKey struct {
 
 // dumpOrder are the prefixes of what a Dump holds. A service is imported last and
 // with its state, so that what is routed is whole.
-var dumpOrder = [...]string{"keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys, Rollouts, Evidences, Cuts, Outbox, Audit, Services, States}
+var dumpOrder = [...]string{"keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys, Migrates, Rollouts, Evidences, Cuts, Outbox, Audit, Services, States}
 
 func dumped(key string) bool {
 	return slices.ContainsFunc(dumpOrder[:], func(p string) bool { return strings.HasPrefix(key, p) && len(key) > len(p) })
@@ -99,7 +99,7 @@ const (
 // as good as new: the cookie's keys and the audit trail of a new state are not
 // missed by anybody.
 func (s *Store) Occupied(ctx context.Context) (string, error) {
-	for _, prefix := range []string{Services, States, Rollouts, Notifiers, Freezes, Flags, Releases, Deploys, Outbox} {
+	for _, prefix := range []string{Services, States, Rollouts, Notifiers, Freezes, Flags, Releases, Deploys, Migrates, Outbox} {
 		kvs, _, err := s.List(ctx, prefix)
 		if err != nil {
 			return "", err

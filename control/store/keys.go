@@ -21,6 +21,7 @@ const (
 	Kills     = "kills/"
 	Releases  = "releases/"
 	Deploys   = "deployments/"
+	Migrates  = "migrations/"
 	Outbox    = "outbox/"
 	Audit     = "audit/"
 
@@ -73,6 +74,16 @@ func ReleaseKey(application, version string) string { return Releases + applicat
 // DeploymentKey is the key of a deployment that another system reported.
 func DeploymentKey(id string) string { return Deploys + id }
 
+// MigrationKey is the key of what was told of a migration in one environment.
+func MigrationKey(application, environment, name string) string {
+	return MigrationsOf(application, environment) + name
+}
+
+// MigrationsOf is the prefix of all migrations of an application in an environment.
+func MigrationsOf(application, environment string) string {
+	return Migrates + application + "/" + environment + "/"
+}
+
 // OutboxKey is the key of an effect that was decided and still has to be carried out.
 func OutboxKey(id string) string { return Outbox + id }
 
@@ -93,7 +104,7 @@ func CutOf(key string) (rollout, node string, ok bool) {
 // serve with etcd gone. What lives under a lease, the judge's counters and the
 // trail do not, and leaving them out keeps the copy quiet between changes.
 func cached(key string) bool {
-	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys} {
+	for _, p := range []string{Services, States, Rollouts, Cuts, "keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys, Migrates} {
 		if strings.HasPrefix(key, p) {
 			return true
 		}

@@ -125,6 +125,13 @@ func testConditions(t *testing.T, opts Options) {
 	f(Empty(CutsOf("r1")), false)
 	f(NoneSince(CutsOf("r1"), known), true)
 	f(NoneSince(CutsOf("r1"), known-1), false)
+	f(UnchangedSince("state/none/", 0), true)
+	was := n.put("migrations/shop/production/a", "x").Revision
+	f(UnchangedSince("migrations/shop/production/", was), true)
+	n.put("migrations/shop/staging/a", "x")
+	f(UnchangedSince("migrations/shop/production/", was), true)
+	n.put("migrations/shop/production/a", "y")
+	f(UnchangedSince("migrations/shop/production/", was), false)
 	n.commit(Txn{Then: []Op{Delete("cuts/r1/a")}})
 	f(Empty(CutsOf("r1")), false)
 	n.commit(Txn{Then: []Op{Delete("cuts/r1/b")}})

@@ -21,6 +21,7 @@ const (
 	compareCreate
 	compareEmpty
 	compareNoneSince
+	compareUnchanged
 )
 
 // ModRevision holds if key was last written at revision rev; 0 means that the key is absent.
@@ -36,6 +37,11 @@ func Empty(prefix string) Compare { return Compare{compareEmpty, prefix, 0} }
 // rev or before; none at all is fine. End prefix with a slash, as CutsOf does.
 func NoneSince(prefix string, rev int64) Compare { return Compare{compareNoneSince, prefix, rev} }
 
+// UnchangedSince holds if every key that begins with prefix was last written at
+// revision rev or before; none at all is fine, and keys that were deleted since are
+// not seen. End prefix with a slash.
+func UnchangedSince(prefix string, rev int64) Compare { return Compare{compareUnchanged, prefix, rev} }
+
 // Created holds if key exists since revision rev, whatever was written to it
 // later. The leader's fence is Created(LeaderKey, rev).
 func Created(key string, rev int64) Compare { return Compare{compareCreate, key, rev} }
@@ -48,6 +54,8 @@ func (c Compare) String() string {
 		return fmt.Sprintf("nothing is under %s", c.key)
 	case compareNoneSince:
 		return fmt.Sprintf("nothing under %s is newer than revision %d", c.key, c.rev)
+	case compareUnchanged:
+		return fmt.Sprintf("nothing under %s was written after revision %d", c.key, c.rev)
 	}
 	if c.rev == 0 {
 		return fmt.Sprintf("%s is absent", c.key)
@@ -144,6 +152,9 @@ func (c Compare) build(prefix string) (clientv3.Cmp, clientv3.Op) {
 	case compareNoneSince:
 		return clientv3.Compare(clientv3.CreateRevision(key), "<", c.rev+1).WithPrefix(),
 			clientv3.OpGet(key, clientv3.WithPrefix(), clientv3.WithMinCreateRev(c.rev+1), clientv3.WithLimit(1))
+	case compareUnchanged:
+		return clientv3.Compare(clientv3.ModRevision(key), "<", c.rev+1).WithPrefix(),
+			clientv3.OpGet(key, clientv3.WithPrefix(), clientv3.WithMinModRev(c.rev+1), clientv3.WithLimit(1))
 	}
 	return clientv3.Compare(clientv3.CreateRevision(key), "=", c.rev), clientv3.OpGet(key)
 }

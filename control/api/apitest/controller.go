@@ -203,6 +203,8 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.resend(cmd)
 	case control.ApplyRelease, control.DeleteRelease, control.ReportDeployment:
 		return c.releases(cmd)
+	case control.TellMigration, control.DeleteMigration:
+		return c.migrations(cmd)
 	case control.ApplyNotifier:
 		return c.applyNotifier(cmd)
 	case control.DeleteNotifier:
