@@ -26,6 +26,9 @@ func (c *Controller) planWeights(cmd SetWeights, random string, now time.Time) (
 	if sameWeights(state.value.Weights, cmd.Weights) {
 		return plan{reply: Reply{Name: cmd.Service, ID: state.value.Rollout, Text: fmt.Sprintf("%s has these weights already", cmd.Service)}}, nil
 	}
+	if err := c.alive(cmd.Service); err != nil {
+		return plan{}, err
+	}
 	if err := c.unfrozen(cmd.Service, state.value.Weights, cmd.Weights, state.value.Stable, now); err != nil {
 		return plan{}, err
 	}
@@ -78,6 +81,9 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 }
 
 func (c *Controller) planPlanned(cmd StartRollout, doc entry[configs.Service], state entry[rollout.Service], random string, now time.Time) (plan, error) {
+	if err := c.alive(cmd.Plan.Service); err != nil {
+		return plan{}, err
+	}
 	served := doc.value
 	served.Stable, served.Versions = state.value.Stable, state.value.Merge(doc.value)
 	if problems := cmd.Plan.ValidateAgainst(&served); len(problems) > 0 {

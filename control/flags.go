@@ -105,6 +105,20 @@ func (c *Controller) killed(flag string) (Kill, bool) {
 	return k.value, ok
 }
 
+// alive refuses to give a killed flag to anybody: nobody would meet the variant, so
+// nothing could be proven of it, and the restore would give it to all of them at once.
+func (c *Controller) alive(service string) error {
+	flag, ok := configs.FlagOf(service)
+	if !ok {
+		return nil
+	}
+	if k, killed := c.killed(flag); killed {
+		return refuse(Conflict, "restore it first: `weir flag restore "+flag+"`",
+			"flag %q is killed, by %s at %s: everybody gets the default", flag, k.Actor, k.At.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 func (c *Controller) showFlags(now time.Time) []FlagView {
 	var views []FlagView
 	for _, name := range slices.Sorted(maps.Keys(c.mirror.flags)) {

@@ -133,6 +133,26 @@ func TestFlag_AVariantThatBreaksRequestsIsOffEverywhere(t *testing.T) {
 	}
 }
 
+func TestFlag_SharesMovedByHandAreJudged(t *testing.T) {
+	l := newLab(t)
+	l.do(ApplyFlag{Document: checkout(), Actor: "ann"})
+	l.until("the flag is known", func() bool { return l.on("checkout") == 0 })
+	stop := l.evaluations("checkout", 1000, func(variant string) bool { return variant == "on" })
+	defer stop()
+	move := SetWeights{Service: configs.FlagService("checkout"), Weights: map[string]configs.Weight{"off": 7000, "on": 3000}, Actor: "ann"}
+	id := l.do(move).ID
+	l.until("the guard puts it back", func() bool { return l.phase(id) == rollout.RolledBack && l.on("checkout") == 0 })
+
+	l.do(KillFlag{Name: "checkout", Actor: "bob"})
+	move.Actor = "nobody"
+	if e := l.refused(move); e.Kind != Conflict || !strings.Contains(e.Text, "killed, by bob") {
+		t.Errorf("shares of a killed flag: %+v", e)
+	}
+	if e := l.refused(StartRollout{Plan: rampOf("checkout", stage(10_000, 0)), Actor: "nobody"}); e.Kind != Conflict || !strings.Contains(e.Hint, "weir flag restore checkout") {
+		t.Errorf("a rollout of a killed flag: %+v", e)
+	}
+}
+
 func TestFlag_KilledIsOffAtOnceAndUntilRestored(t *testing.T) {
 	l := newLab(t)
 	doc := checkout()

@@ -18,13 +18,14 @@ func flagPath(name string) string { return "/v1/flags/" + url.PathEscape(name) }
 
 func (c *cli) newFlagCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "flag kill|restore NAME",
-		Short: "Switch a feature flag off, and on again",
+		Use:   "flag kill|restore|weights NAME",
+		Short: "Switch a feature flag off, and on again, or move its shares",
 		Long: `flag acts on feature flags, which are documents of kind Flag: ` + "`weir apply -f FILE`" + `
 makes them, ` + "`weir get flags`" + ` shows them, and a rollout with ` + "`flag:`" + ` in place of
 ` + "`service:`" + ` ramps a variant, judged like a version.`,
 		Example: `  weir flag kill new-checkout --reason "orders are lost"
-  weir flag restore new-checkout`,
+  weir flag restore new-checkout
+  weir flag weights new-checkout off=90% on=10%`,
 	}
 	var reason string
 	kill := &cobra.Command{
@@ -51,7 +52,28 @@ does not undo it.`,
 			return c.actOnFlag(cmd.Context(), args[0], "restore", nil)
 		},
 	}
-	cmd.AddCommand(kill, restore)
+	cmd.AddCommand(kill, restore, c.newFlagWeightsCommand())
+	return cmd
+}
+
+func (c *cli) newFlagWeightsCommand() *cobra.Command {
+	var f weightsFlags
+	cmd := &cobra.Command{
+		Use:   "weights NAME [VARIANT=PERCENT…]",
+		Short: "Show or move the shares of a flag's variants",
+		Long: `weights shows the share of each variant, or moves it. The shares add up to 100 %; a
+variant that is left out gets none. Shares that are moved by hand are judged by the
+flag's guard, as a rollout is, where the outcomes of requests are known: in the
+flag's services. While a planned rollout of the flag is in force the shares are the
+plan's, and a killed flag keeps its own until it is restored.`,
+		Example: `  weir flag weights new-checkout
+  weir flag weights new-checkout off=90% on=10%`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.weights(cmd.Context(), flagPath(args[0])+"/weights", args[1:], f)
+		},
+	}
+	f.register(cmd)
 	return cmd
 }
 

@@ -23,7 +23,7 @@ func (c *cli) newWeightsCommand() *cobra.Command {
 	var f weightsFlags
 	cmd := &cobra.Command{
 		Use:   "weights SERVICE [VERSION=PERCENT…]",
-		Short: "Show or move the weights of a service",
+		Short: "Show or move the weights of a service, or of flag:NAME",
 		Long: `weights shows the share of each version, or moves it. The shares add up to
 100 %; a version that is left out gets none. Moving weights by hand is judged by
 the service's guard, as a rollout is: a version that is proven bad is put back.
@@ -33,23 +33,41 @@ While a planned rollout is in force the weights are the plan's.`,
   weir weights shop blue=100% --wait`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.client()
-			if err != nil {
-				return err
-			}
-			if len(args) == 1 {
-				return c.showWeights(cmd.Context(), client, args[0])
-			}
-			weights, err := parseWeights(args[1:])
-			if err != nil {
-				return err
-			}
-			return c.setWeights(cmd.Context(), client, args[0], weights, f)
+			return c.weights(cmd.Context(), weightsPath(args[0]), args[1:], f)
 		},
 	}
+	f.register(cmd)
+	return cmd
+}
+
+func (f *weightsFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.ifMatch, "if-match", "", "revision of the weights that you saw; newer ones are refused")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "return when every live node has applied the change")
-	return cmd
+}
+
+// weightsPath is where the weights are of a service, or of a flag by the name that
+// rollouts know it by.
+func weightsPath(name string) string {
+	if flag, ok := configs.FlagOf(name); ok {
+		return flagPath(flag) + "/weights"
+	}
+	return servicePath(name) + "/weights"
+}
+
+// weights shows what is at path, or moves it to what args say.
+func (c *cli) weights(ctx context.Context, path string, args []string, f weightsFlags) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return c.showWeights(ctx, client, path)
+	}
+	weights, err := parseWeights(args)
+	if err != nil {
+		return err
+	}
+	return c.setWeights(ctx, client, path, weights, f)
 }
 
 // parseWeights reads `blue=90%`.
@@ -72,9 +90,9 @@ func parseWeights(args []string) (map[string]configs.Weight, error) {
 	return weights, nil
 }
 
-func (c *cli) showWeights(ctx context.Context, client *client, service string) error {
+func (c *cli) showWeights(ctx context.Context, client *client, path string) error {
 	var weights map[string]configs.Weight
-	a, err := client.get(ctx, servicePath(service)+"/weights", &weights)
+	a, err := client.get(ctx, path, &weights)
 	if err != nil {
 		return err
 	}
@@ -91,8 +109,7 @@ func (c *cli) showWeights(ctx context.Context, client *client, service string) e
 	})
 }
 
-func (c *cli) setWeights(ctx context.Context, client *client, service string, weights map[string]configs.Weight, f weightsFlags) error {
-	path := servicePath(service) + "/weights"
+func (c *cli) setWeights(ctx context.Context, client *client, path string, weights map[string]configs.Weight, f weightsFlags) error {
 	if f.wait {
 		path += "?wait=applied"
 	}

@@ -89,6 +89,17 @@ func (a *API) registerFlags() {
 		summary: "Delete a flag", description: "Refused while a rollout of it is in force (409).",
 	}, a.deleteFlag)
 	register(a, route{
+		method: http.MethodGet, path: "/v1/flags/{name}/weights", role: Viewer, id: "get-flag-weights", tag: "flags",
+		summary: "Read the shares of a flag", description: "Share of each variant. The ETag is that of the flag's state.",
+	}, a.getFlagWeights)
+	register(a, route{
+		method: http.MethodPut, path: "/v1/flags/{name}/weights", role: Operator, id: "put-flag-weights", tag: "flags",
+		summary: "Move the shares of a flag by hand",
+		description: "The shares add up to 100 %; a variant left out gets none. The change is a rollout of strategy `manual`, judged by " +
+			"the flag's guard. Refused (409) while a planned rollout of the flag is in force, and while the flag is killed.",
+		body: a.weightsBody("off", "on"),
+	}, a.putFlagWeights)
+	register(a, route{
 		method: http.MethodPost, path: "/v1/flags/{name}/kill", role: Operator, id: "kill-flag", tag: "flags",
 		summary: "Switch a flag off",
 		description: "Everybody gets the flag's default, whatever rules and shares say, until it is restored: on this node before " +
@@ -124,11 +135,40 @@ type flag struct {
 }
 
 func (a *API) getFlag(_ context.Context, in *FlagName) (*flag, error) {
-	v, ok := a.Control.View().Flag(in.Name)
-	if !ok {
-		return nil, problem(http.StatusNotFound, "GET /v1/flags lists what there is", "there is no flag %q", in.Name)
+	v, err := a.flag(in.Name)
+	if err != nil {
+		return nil, err
 	}
 	return &flag{ETag: etag(v.ModRevision), Body: flagOf(v)}, nil
+}
+
+func (a *API) flag(name string) (*control.FlagView, error) {
+	v, ok := a.Control.View().Flag(name)
+	if !ok {
+		return nil, problem(http.StatusNotFound, "GET /v1/flags lists what there is", "there is no flag %q", name)
+	}
+	return v, nil
+}
+
+func (a *API) getFlagWeights(_ context.Context, in *FlagName) (*weights, error) {
+	v, err := a.flag(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &weights{ETag: etag(v.StateRevision), Body: inForce(&control.ServiceView{State: v.State})}, nil
+}
+
+type putFlagWeights struct {
+	FlagName
+	WeightsMove
+}
+
+func (a *API) putFlagWeights(ctx context.Context, in *putFlagWeights) (*changed, error) {
+	v, err := surely(ctx, a, func() (*control.FlagView, error) { return a.flag(in.Name) })
+	if err != nil {
+		return nil, err
+	}
+	return a.moveWeights(ctx, configs.FlagService(in.Name), v.StateRevision, &in.WeightsMove)
 }
 
 type putFlag struct {

@@ -82,6 +82,8 @@ PUT /v1/migrations/{application}/{environment}/{name}
 DELETE /v1/flags/{name}
 GET /v1/flags
 GET /v1/flags/{name}
+GET /v1/flags/{name}/weights
+PUT /v1/flags/{name}/weights
 PUT /v1/flags/{name}
 POST /v1/flags/{name}/kill
 POST /v1/flags/{name}/restore

@@ -30,14 +30,19 @@ func (a *API) registerWeights() {
 		description: "The weights add up to 100 %; a version left out gets none. The change is a rollout of strategy " +
 			"`manual`, judged by the service's guard. While a planned rollout is in force it is refused (409) with the " +
 			"verbs that are allowed. With wait=applied the answer comes when every live node has applied the change.",
-		body: &huma.RequestBody{
-			Required: true,
-			Content: map[string]*huma.MediaType{"application/json": {
-				Schema:  a.schema(map[string]configs.Weight{}, "Weights"),
-				Example: map[string]string{"blue": "90%", "green": "10%"},
-			}},
-		},
+		body: a.weightsBody("blue", "green"),
 	}, a.putWeights)
+}
+
+// weightsBody describes a body that gives most to one and the rest to another.
+func (a *API) weightsBody(most, rest string) *huma.RequestBody {
+	return &huma.RequestBody{
+		Required: true,
+		Content: map[string]*huma.MediaType{"application/json": {
+			Schema:  a.schema(map[string]configs.Weight{}, "Weights"),
+			Example: map[string]string{most: "90%", rest: "10%"},
+		}},
+	}
 }
 
 type weights struct {
@@ -58,6 +63,11 @@ func (a *API) getWeights(ctx context.Context, in *getOne) (*weights, error) {
 
 type putWeights struct {
 	ServiceName
+	WeightsMove
+}
+
+// WeightsMove is what moves weights, whatever they are of.
+type WeightsMove struct {
 	Conditions
 	Wait    string `query:"wait" enum:"applied" doc:"Answer when every live node has applied the change"`
 	RawBody []byte
@@ -68,18 +78,23 @@ func (a *API) putWeights(ctx context.Context, in *putWeights) (*changed, error) 
 	if err != nil {
 		return nil, err
 	}
+	return a.moveWeights(ctx, in.Name, v.StateRevision, &in.WeightsMove)
+}
+
+// moveWeights moves the weights of a service, or of a flag by configs.FlagService.
+func (a *API) moveWeights(ctx context.Context, service string, present int64, in *WeightsMove) (*changed, error) {
 	wanted, err := decodeWeights(in.RawBody)
 	if err != nil {
 		return nil, problem(http.StatusUnprocessableEntity, `write {"blue": "90%", "green": "10%"}`, "cannot read the weights: %v", err)
 	}
-	match, err := in.revision(v.StateRevision)
+	match, err := in.revision(present)
 	if err != nil {
 		return nil, err
 	}
 	if match == absentRevision {
-		return nil, problem(http.StatusPreconditionFailed, "use If-Match", "service %q has weights already", in.Name)
+		return nil, problem(http.StatusPreconditionFailed, "use If-Match", "%q has weights already", service)
 	}
-	reply, err := a.do(ctx, control.SetWeights{Service: in.Name, Weights: wanted, IfMatch: match, Actor: actorOf(ctx)})
+	reply, err := a.do(ctx, control.SetWeights{Service: service, Weights: wanted, IfMatch: match, Actor: actorOf(ctx)})
 	if err != nil {
 		return nil, err
 	}

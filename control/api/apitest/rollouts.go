@@ -11,6 +11,13 @@ import (
 )
 
 func (c *Controller) setWeights(cmd control.SetWeights) (control.Reply, error) {
+	if flag, ok := configs.FlagOf(cmd.Service); ok {
+		return c.changeFlag(flag, 0, "moved", func(v *control.View, name string) {
+			v.Flags = slices.Clone(v.Flags)
+			i := slices.IndexFunc(v.Flags, func(f control.FlagView) bool { return f.Document.Name == name })
+			v.Flags[i].State.Weights = cmd.Weights
+		})
+	}
 	s, ok := c.view.Service(cmd.Service)
 	if !ok {
 		return control.Reply{}, refuse(control.NotFound, "", "there is no service %q", cmd.Service)
