@@ -227,7 +227,7 @@ func (c *Controller) RecentEvents() []Event { return c.hub.recent() }
 // the keys that sticky services need.
 func (c *Controller) Loaded() bool { return c.view.Load().Store.Source != "" }
 
-// Run follows the store until ctx ends. The node's journalled cuts are in
+// Run follows the store until ctx ends. The node's journalled cuts and kills are in
 // force before the first table is published. Run returns when every worker has
 // ended and the evidence is saved.
 func (c *Controller) Run(ctx context.Context) error {
@@ -235,6 +235,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer stopWork()
 	c.workCtx = workCtx
 	c.restoreCuts()
+	c.restoreKills()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	updates := c.opts.Store.Updates()

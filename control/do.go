@@ -31,6 +31,11 @@ type plan struct {
 
 	// early says what effect that was. Empty: the traffic is back on stable.
 	early string
+
+	// journal makes what cut says durable, before the store is asked. Nil: the
+	// Controller sees to that. Unjournaled is early without it.
+	journal     func() error
+	unjournaled string
 }
 
 // Do carries out a person's command and returns when it is written and this
@@ -63,6 +68,11 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 		}
 		if !p.write {
 			return p.reply, nil
+		}
+		if p.journal != nil {
+			if err := p.journal(); err != nil {
+				p.early = p.unjournaled + " (" + err.Error() + ")"
+			}
 		}
 		res, err := c.opts.Store.Commit(ctx, p.txn)
 		switch {

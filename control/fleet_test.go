@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,13 @@ import (
 
 // sharedEtcd is an etcd that several nodes of a test use.
 func sharedEtcd(t *testing.T) (endpoint string) {
+	t.Helper()
+	endpoint, _ = stoppableEtcd(t)
+	return endpoint
+}
+
+// stoppableEtcd is sharedEtcd that a test can end before.
+func stoppableEtcd(t *testing.T) (endpoint string, stop func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "etcd") // the path of a socket has to be short
 	if err != nil {
@@ -35,12 +43,13 @@ func sharedEtcd(t *testing.T) (endpoint string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		e.Close()
 		os.RemoveAll(dir)
 	})
+	t.Cleanup(stop)
 	<-e.Server.ReadyNotify()
-	return "unix://" + filepath.Join(dir, "sock")
+	return "unix://" + filepath.Join(dir, "sock"), stop
 }
 
 func newFleetLab(t *testing.T, endpoint, node string) *lab {

@@ -57,6 +57,13 @@ func newLab(t *testing.T) *lab {
 // start opens the state in the lab's folder, as a process that begins does.
 func (l *lab) start() {
 	l.t.Helper()
+	l.open()
+	l.until("the state is loaded", func() bool { return l.Loaded() && l.View().LeaderNode != "" })
+}
+
+// open is start that waits for nothing.
+func (l *lab) open() {
+	l.t.Helper()
 	log := l.log
 	if log == nil {
 		log = zap.NewNop()
@@ -111,7 +118,6 @@ func (l *lab) start() {
 			endpoints.Close()
 		})
 	}
-	l.until("the state is loaded", func() bool { return l.Loaded() && l.View().LeaderNode != "" })
 }
 
 // until waits for something that must happen soon, and then for the View to

@@ -33,8 +33,8 @@ makes them, ` + "`weir get flags`" + ` shows them, and a rollout with ` + "`flag
 		Short: "Give everybody the flag's default",
 		Long: `kill gives everybody the flag's default, whatever its rules and shares say, until
 ` + "`weir flag restore`" + `. The node that is asked obeys at once, the others when they
-hear of it; a rollout of the flag is aborted. It works without etcd, and an apply
-does not undo it.`,
+hear of it; a rollout of the flag is aborted. It works without etcd, then survives
+a restart of that node, and an apply does not undo it.`,
 		Example: `  weir flag kill new-checkout --reason "orders are lost"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

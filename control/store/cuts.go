@@ -92,7 +92,7 @@ func (s *Store) Forget(rollout string) error {
 	if err := s.flush(); err != nil {
 		return fmt.Errorf("cannot forget the cuts of rollout %q: %w", rollout, err)
 	}
-	err := s.journal.forget(rollout)
+	err := s.journal.forget(rollout, nil)
 	s.owed.forget(rollout)
 	return errors.Join(err, s.disk.forgetFuse(rollout))
 }

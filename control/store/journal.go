@@ -13,20 +13,22 @@ import (
 	"sync"
 )
 
-// Cut is a node's fact that it took the candidate of a rollout to 0.
+// Cut is a node's fact that it took the candidate of a rollout to 0. A Kill is
+// kept in the same form, with the flag in place of the rollout.
 type Cut struct {
 	Rollout string `json:"rollout"`
 	Node    string `json:"node"`
 	Value   []byte `json:"value"`
 }
 
-// journal is the file of the cuts this node made. It is appended to before
-// etcd hears of a cut, and rewritten when a rollout is forgotten.
+// journal is the file of the cuts, or of the kills, that this node made. It is
+// appended to before etcd hears of one, and rewritten when one is forgotten.
 //
 // One line is one cut: checksum, length and JSON, split by spaces. A crash can
 // tear the last line only, which was then never acknowledged.
 type journal struct {
 	path string
+	what string // it is of: "cut of rollout"
 
 	mu   sync.Mutex
 	file *os.File
@@ -36,13 +38,13 @@ type journal struct {
 // openJournal reads the journal at path, or makes one. Lines that cannot be
 // read are dropped from it and counted; if they were more than a torn tail the
 // file as found is kept aside, whose name is returned.
-func openJournal(path string) (j *journal, aside string, err error) {
+func openJournal(path, what string) (j *journal, aside string, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, "", fmt.Errorf("cannot read cut journal %q: %w", path, err)
+		return nil, "", fmt.Errorf("cannot read journal %q: %w", path, err)
 	}
 	cuts, torn, damaged := parseJournal(b)
-	j = &journal{path: path, cuts: cuts}
+	j = &journal{path: path, what: what, cuts: cuts}
 	if damaged > 0 {
 		aside = path + ".damaged"
 		if err := writeFile(aside, b); err != nil {
@@ -67,7 +69,7 @@ func (j *journal) append(c Cut) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file == nil {
-		return fmt.Errorf("cannot journal cut of rollout %q: %w", c.Rollout, ErrClosed)
+		return fmt.Errorf("cannot journal %s %q: %w", j.what, c.Rollout, ErrClosed)
 	}
 	i := slices.IndexFunc(j.cuts, c.same)
 	if i >= 0 && bytes.Equal(j.cuts[i].Value, c.Value) {
@@ -75,7 +77,7 @@ func (j *journal) append(c Cut) error {
 	}
 	err := j.writeLocked(formatCut(c))
 	if err != nil {
-		return fmt.Errorf("cannot journal cut of rollout %q in %q: %w", c.Rollout, j.path, err)
+		return fmt.Errorf("cannot journal %s %q in %q: %w", j.what, c.Rollout, j.path, err)
 	}
 	if i >= 0 {
 		j.cuts[i] = c
@@ -114,19 +116,21 @@ func (j *journal) has(c Cut) bool {
 	return slices.ContainsFunc(j.cuts, c.same)
 }
 
-// forget drops the cuts of a rollout that ended.
-func (j *journal) forget(rollout string) error {
+// forget drops the cuts of a rollout that ended: all, or those of one value.
+func (j *journal) forget(rollout string, value []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	kept := slices.DeleteFunc(slices.Clone(j.cuts), func(c Cut) bool { return c.Rollout == rollout })
+	kept := slices.DeleteFunc(slices.Clone(j.cuts), func(c Cut) bool {
+		return c.Rollout == rollout && (value == nil || bytes.Equal(c.Value, value))
+	})
 	if len(kept) == len(j.cuts) {
 		return nil
 	}
 	if j.file == nil {
-		return fmt.Errorf("cannot forget cuts of rollout %q: %w", rollout, ErrClosed)
+		return fmt.Errorf("cannot forget %s %q: %w", j.what, rollout, ErrClosed)
 	}
 	if err := writeFile(j.path, formatJournal(kept)); err != nil {
-		return fmt.Errorf("cannot forget cuts of rollout %q: %w", rollout, err)
+		return fmt.Errorf("cannot forget %s %q: %w", j.what, rollout, err)
 	}
 	j.cuts = kept
 	return j.reopen()
@@ -147,7 +151,7 @@ func (j *journal) close() error {
 func (j *journal) reopen() error {
 	f, err := os.OpenFile(j.path, os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot open cut journal %q: %w", j.path, err)
+		return fmt.Errorf("cannot open journal %q: %w", j.path, err)
 	}
 	if j.file != nil {
 		j.file.Close()

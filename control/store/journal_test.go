@@ -24,7 +24,7 @@ func TestJournal_SurvivesWhateverTheLastLineIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		reopen := func() *journal {
-			j, _, err := openJournal(path)
+			j, _, err := openJournal(path, "cut of rollout")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestJournal_KeepsADamagedFileAside(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, aside, err := openJournal(path)
+	j, aside, err := openJournal(path, "cut of rollout")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestJournal_KeepsADamagedFileAside(t *testing.T) {
 
 func TestJournal_AppendsOnceAndRefusesAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cuts.journal")
-	j, _, err := openJournal(path)
+	j, _, err := openJournal(path, "cut of rollout")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestJournal_IsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
 		path := filepath.Join(dir, fmt.Sprint(runs))
-		j, _, err := openJournal(path)
+		j, _, err := openJournal(path, "cut of rollout")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestJournal_IsAMap(t *testing.T) {
 			rollout := name.Draw(t, "rollout")
 			switch rapid.IntRange(0, 4).Draw(t, "verb") {
 			case 0:
-				err = j.forget(rollout)
+				err = j.forget(rollout, nil)
 				for k, c := range want {
 					if c.Rollout == rollout {
 						delete(want, k)
@@ -123,7 +123,7 @@ func TestJournal_IsAMap(t *testing.T) {
 				}
 			case 1:
 				j.close()
-				j, _, err = openJournal(path)
+				j, _, err = openJournal(path, "cut of rollout")
 			default:
 				c := Cut{rollout, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "node"), rapid.SliceOf(rapid.Byte()).Draw(t, "value")}
 				err = j.append(c)

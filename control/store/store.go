@@ -30,7 +30,8 @@ type Store struct {
 	updates chan Update
 	mirror  *mirror
 	session *session
-	journal *journal
+	journal *journal // of cuts
+	kills   *journal
 	owed    *owed
 	disk    *disk
 	fenced  atomic.Uint64 // writes as a leader that etcd refused
@@ -71,14 +72,14 @@ func Open(ctx context.Context, opts Options, log *zap.Logger) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	j, aside, err := openJournal(filepath.Join(s.opts.Dir, "cuts.journal"))
-	if err != nil {
+	var err error
+	if s.journal, err = s.openJournal("cuts.journal", "cut of rollout"); err != nil {
 		return err
 	}
-	if aside != "" {
-		s.log.Error("cut journal was damaged; what could be read is kept", zap.String("original", aside))
+	if s.kills, err = s.openJournal("kills.journal", "kill of flag"); err != nil {
+		return err
 	}
-	s.journal, s.owed = j, newOwed()
+	s.owed = newOwed()
 
 	if s.opts.External != nil {
 		s.client, err = dial(*s.opts.External, s.log)
@@ -98,6 +99,14 @@ func (s *Store) open(ctx context.Context) error {
 	s.log.Error("embedded etcd did not open: serving the last copy, read-only", zap.Error(err))
 	s.mirror.fail(err)
 	return nil
+}
+
+func (s *Store) openJournal(name, what string) (*journal, error) {
+	j, aside, err := openJournal(filepath.Join(s.opts.Dir, name), what)
+	if err == nil && aside != "" {
+		s.log.Error("journal was damaged; what could be read is kept", zap.String("original", aside))
+	}
+	return j, err
 }
 
 // settleEmbedded clears what the last life of this process left in etcd: a full
@@ -146,8 +155,11 @@ func (s *Store) Close() error {
 		case s.client != nil:
 			err = s.client.Close()
 		}
-		if s.journal != nil {
-			err = errors.Join(err, s.journal.close())
+		for _, j := range []*journal{s.journal, s.kills} {
+			if j == nil {
+				continue
+			}
+			err = errors.Join(err, j.close())
 		}
 		err = errors.Join(err, s.flush(), s.lock.Close())
 	})
