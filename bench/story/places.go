@@ -113,12 +113,10 @@ func shopOf(api *lab.API, environment string) (application, error) {
 	if err := api.Get("/v1/applications?environment="+environment, &all); err != nil {
 		return application{}, err
 	}
-	for _, app := range all {
-		if app.Name == "shop" {
-			return app, nil
-		}
+	if len(all) != 1 || all[0].Name != "shop" {
+		return application{}, fmt.Errorf("the API does not know application shop alone: %+v", all)
 	}
-	return application{}, fmt.Errorf("the API knows no application shop: %+v", all)
+	return all[0], nil
 }
 
 var gap = regexp.MustCompile(`\s{2,}`)
