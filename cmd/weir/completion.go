@@ -222,7 +222,7 @@ func deadLetters(ctx context.Context, client *client) ([]cobra.Completion, error
 func nameLists() map[string]names {
 	return map[string]names{
 		"services": serviceNames, "rollouts": rolloutNames(""), "nodes": nodeNames, "notifiers": notifierNames, "freezes": freezeNames,
-		"flags": flagNames,
+		"flags": flagNames, "migrations": migrationNames,
 	}
 }
 
@@ -241,7 +241,7 @@ func (c *cli) kindThenName(cmd *cobra.Command, args []string, begun string) ([]c
 	deletes := cmd.Name() == "delete"
 	if len(args) == 0 {
 		if deletes {
-			return []cobra.Completion{"service", "notifier", "freeze", "flag"}, cobra.ShellCompDirectiveNoFileComp
+			return []cobra.Completion{"service", "notifier", "freeze", "flag", "migration"}, cobra.ShellCompDirectiveNoFileComp
 		}
 		return kinds(), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -258,6 +258,16 @@ func (c *cli) kindThenName(cmd *cobra.Command, args []string, begun string) ([]c
 		return nothing(cmd, args, begun)
 	}
 	return c.ask(lists[kind]), cobra.ShellCompDirectiveNoFileComp
+}
+
+func migrationNames(ctx context.Context, client *client) ([]cobra.Completion, error) {
+	var list []api.Migration
+	_, err := client.get(ctx, "/v1/migrations", &list)
+	var out []cobra.Completion
+	for _, m := range list {
+		out = append(out, described(m.ID(), "%s, %s", m.Phase, m.State))
+	}
+	return out, err
 }
 
 func applicationNames(ctx context.Context, client *client) ([]cobra.Completion, error) {

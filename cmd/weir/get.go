@@ -15,8 +15,8 @@ import (
 
 func (c *cli) newGetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "get services|rollouts|nodes|notifiers|freezes|flags [NAME]",
-		Short: "Show services, rollouts, nodes, notifiers, freezes or flags",
+		Use:   "get services|rollouts|nodes|notifiers|freezes|flags|migrations [NAME]",
+		Short: "Show services, rollouts, nodes, notifiers, freezes, flags or migrations",
 		Long: `get shows what there is, or one of it in detail. -o json is what the API
 answers; its names are stable.`,
 		Example: `  weir get services
@@ -24,7 +24,7 @@ answers; its names are stable.`,
   weir get rollouts -o json
   weir get nodes`,
 		Args:      cobra.RangeArgs(1, 2),
-		ValidArgs: []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"},
+		ValidArgs: []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags", "migrations"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
@@ -44,7 +44,7 @@ answers; its names are stable.`,
 }
 
 func kinds() []string {
-	return []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags"}
+	return []string{"services", "rollouts", "nodes", "notifiers", "freezes", "flags", "migrations"}
 }
 
 // kindOf takes a kind in the singular or the plural.
@@ -73,6 +73,8 @@ func (c *cli) get(ctx context.Context, client *client, kind, name string) error 
 		return c.getFlags(ctx, client)
 	case kind == "flags":
 		return c.getFlag(ctx, client, name)
+	case kind == "migrations":
+		return c.getMigrations(ctx, client, name)
 	case kind == "notifiers" && name == "":
 		return c.getNotifiers(ctx, client)
 	case kind == "notifiers":

@@ -65,6 +65,10 @@ type Status struct {
 	Missing     []string `json:"missing,omitempty"` // what it needs and is not done
 	Breaks      []string `json:"breaks,omitempty"`
 	Steps       []Step   `json:"steps"`
+
+	// Against is why the control plane would not let a contract run now. It is
+	// nothing that the database knows, and for the caller to fill in.
+	Against []string `json:"against,omitempty"`
 }
 
 // Status reads the ledger and changes nothing. A step that was done and is not
