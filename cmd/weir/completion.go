@@ -33,7 +33,7 @@ func (c *cli) complete(root *cobra.Command) {
 		"rollout list": nothing, "rollout start": nothing, "token new": nothing, "state export": nothing, "state import": nothing,
 		"keys list": nothing, "keys rotate": nothing,
 	}
-	for _, verb := range []string{"list", "pending", "tasks", "metrics"} {
+	for _, verb := range []string{"deployments", "list", "pending", "tasks", "metrics"} {
 		arguments["release "+verb] = first(c.offer(applicationNames))
 	}
 	for _, verb := range []string{"show", "changelog", "create", "deployed"} {

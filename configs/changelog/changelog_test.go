@@ -107,6 +107,9 @@ func TestParse_ReadsARealRepository(t *testing.T) {
 	if err != nil || len(changes) != 2 || len(tasks) != 1 {
 		t.Fatalf("%+v, %+v, %v", changes, tasks, err)
 	}
+	if _, tasks, _ := Parse("c\x1fa\x1f2026-11-20T10:00:00Z\x1ffix: prices (SHOP-2)", defaults); tasks[0].Title != "prices" {
+		t.Errorf("the title of a task is %q, with its id once more", tasks[0].Title)
+	}
 	if c := changes[0]; c.Type != "fix" || c.Scope != "cart" || c.Author != "Ana B" || len(c.Commit) != 40 || c.MadeAt().IsZero() {
 		t.Errorf("the newest is %+v", c)
 	}

@@ -113,7 +113,7 @@ func (o *Options) find(message string) []string {
 
 // task is what is known of a task by the newest change of it.
 func (o *Options) task(id string, c configs.Change) configs.Task {
-	t := configs.Task{ID: id, Title: c.Text}
+	t := configs.Task{ID: id, Title: strings.TrimSpace(strings.TrimSuffix(c.Text, "("+id+")"))}
 	if o.TaskLink != "" {
 		t.Link = strings.ReplaceAll(o.TaskLink, "{id}", strings.TrimPrefix(id, "#"))
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/configs"
@@ -111,9 +112,7 @@ func (b *Board) Environments(application string) []Environment {
 	for _, e := range byName {
 		out = append(out, *e)
 	}
-	slices.SortFunc(out, func(x, y Environment) int {
-		return cmp.Or(last(x.Name)-last(y.Name), cmp.Compare(x.Name, y.Name))
-	})
+	slices.SortFunc(out, func(x, y Environment) int { return CompareEnvironments(x.Name, y.Name) })
 	return out
 }
 
@@ -133,6 +132,11 @@ func (b *Board) running(application string) map[string]Running {
 		}
 	}
 	return out
+}
+
+// CompareEnvironments is the order of environments: by name, production last.
+func CompareEnvironments(x, y string) int {
+	return cmp.Or(last(x)-last(y), cmp.Compare(x, y))
 }
 
 func last(environment string) int {
@@ -203,6 +207,22 @@ type Task struct {
 type TaskPlace struct {
 	State  TaskState      `json:"state" enum:"merged,deploying,live,rolled_back"`
 	Weight configs.Weight `json:"weight,omitempty" doc:"Share of the users that have it while it is deploying"`
+}
+
+// Text says where the task stands in the words of those who wait for it.
+func (p TaskPlace) Text(environment string) string {
+	production := environment == DefaultEnvironment
+	switch {
+	case p.State == TaskLive && production:
+		return "in production"
+	case p.State == TaskLive:
+		return "deployed to " + environment
+	case p.State == TaskDeploying && production:
+		return "canary at " + p.Weight.String()
+	case p.State == TaskDeploying:
+		return "deploying, " + p.Weight.String()
+	}
+	return strings.ReplaceAll(string(p.State), "_", " ")
 }
 
 // Tasks are those of an application's releases, in the order of the releases. One

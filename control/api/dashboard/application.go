@@ -53,7 +53,7 @@ func (d *Dashboard) application(r *request) (content, error) {
 	all := api.DeploymentsOf(board, name, "", len(board.Deployments))
 	p := &applicationPage{
 		Name: name, Now: r.view.At, Period: at, Environments: environmentsOf(board, &app),
-		Dora:        doraOf(&app.Metrics, at.Days, deployedEver(&app, at.Environment)),
+		Dora:        doraOf(&app.Metrics, deployedEver(&app, at.Environment)),
 		Deployments: all[:min(len(all), deploymentsShown)],
 	}
 	for i := range p.Environments {

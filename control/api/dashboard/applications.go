@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +71,7 @@ func (d *Dashboard) applications(r *request) (content, error) {
 	for _, name := range names[from:min(from+applicationsShown, len(names))] {
 		p.Rows = append(p.Rows, applicationRowOf(board, name, &p.Period, r))
 	}
-	p.Means = doraOf(&release.Metrics{}, p.Period.Days, false)
+	p.Means = doraOf(&release.Metrics{}, false)
 	return content{title: "Applications", data: p}, nil
 }
 
@@ -80,7 +79,7 @@ func applicationRowOf(board *release.Board, name string, p *period, r *request) 
 	app := api.ApplicationOf(board, name, p.Environment, p.Days, r.view.At)
 	return applicationRow{
 		Name: name, Environments: environmentsOf(board, &app), Pending: len(app.Pending),
-		Dora: doraOf(&app.Metrics, p.Days, deployedEver(&app, p.Environment)),
+		Dora: doraOf(&app.Metrics, deployedEver(&app, p.Environment)),
 	}
 }
 
@@ -105,20 +104,4 @@ func environmentsOf(board *release.Board, app *api.Application) []environmentRow
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// placed says where a task is as people put it.
-func placed(environment string, p release.TaskPlace) string {
-	production := environment == release.DefaultEnvironment
-	switch {
-	case p.State == release.TaskLive && production:
-		return "in production"
-	case p.State == release.TaskLive:
-		return "deployed to " + environment
-	case p.State == release.TaskDeploying && production:
-		return fmt.Sprintf("canary at %s", p.Weight)
-	case p.State == release.TaskDeploying:
-		return fmt.Sprintf("deploying, %s", p.Weight)
-	}
-	return words(p.State)
 }

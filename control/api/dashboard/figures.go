@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -17,13 +18,14 @@ type dora struct {
 	Means string // its definition
 }
 
-// doraOf writes the figures of a period of so many days. ever says whether any
-// deployment to the environment is known: without one, none a week would be a
-// claim about what nobody reported.
-func doraOf(m *release.Metrics, days int, ever bool) []dora {
+// doraOf writes the figures of a period. ever says whether any deployment to the
+// environment is known: without one, none a week would be a claim about what
+// nobody reported.
+func doraOf(m *release.Metrics, ever bool) []dora {
+	days := int(math.Round(m.To.Sub(m.From).Hours() / 24)) // fewer than were asked for, if older ones are forgotten
 	frequency := dora{Name: "Deployment frequency", Means: "How often a version reached all users."}
 	if ever {
-		frequency.Value, frequency.Note = often(m.PerWeek), fmt.Sprintf("%s in %d days", number(m.Deployments), days)
+		frequency.Value, frequency.Note = often(m.PerWeek), fmt.Sprintf("%s in %s", number(m.Deployments), count(days, "day", "days"))
 	} else {
 		frequency.Note = "no deployment is known"
 	}
@@ -33,8 +35,11 @@ func doraOf(m *release.Metrics, days int, ever bool) []dora {
 	} else {
 		lead.Note = "no commit times of what was deployed are known"
 	}
-	met := m.Deployments + m.Failures
-	failed := dora{Name: "Change failure rate", Means: "Of the deployments that users met, those that were put back, by weir or by a person."}
+	met := m.Deployments + m.Failures // no more than: one that was live may have been put back
+	if m.FailureRate > 0 {
+		met = int(math.Round(float64(m.Failures) / m.FailureRate))
+	}
+	failed := dora{Name: "Change failure rate", Means: "Of the deployments that users met, those that were put back, by weir or by a person, during the rollout or later."}
 	if met > 0 {
 		failed.Value, failed.Note = percent(m.FailureRate), fmt.Sprintf("%s of %s", number(m.Failures), number(met))
 	} else {

@@ -19,7 +19,7 @@ func functions() template.FuncMap {
 		"iso": iso, "ago": ago, "number": figure, "words": words, "evidence": evidenceText, "hot": func(share float64) bool { return share >= hotShare }, "escape": url.PathEscape, "sentence": sentence,
 		"lower": strings.ToLower, "list": func(items ...any) []any { return items },
 		"basis": func(w configs.Weight) int { return int(w) }, "add": func(a, b int) int { return a + b },
-		"about": aboutPath, "release": releasePath, "placed": placed, "web": webAddress, "short": func(commit string) string { return commit[:min(len(commit), 8)] },
+		"about": aboutPath, "release": releasePath, "web": webAddress, "short": func(commit string) string { return commit[:min(len(commit), 8)] },
 	}
 }
 
