@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Release is one version of an application as people know it: what changed, and
@@ -78,15 +79,16 @@ type Change struct {
 	// Empty: nobody said.
 	At string `json:"at,omitempty" yaml:"at,omitempty"`
 
-	// Tasks are the ids of those that it is a part of. Empty: none.
+	// Tasks are the ids of those that it is a part of, at most 50. Empty: none.
 	Tasks []string `json:"tasks,omitempty" yaml:"tasks,omitempty"`
 }
 
 // Bounds of one Release.
 const (
-	maxTasks   = 500
-	maxChanges = 2000
-	maxLine    = 500
+	maxTasks       = 500
+	maxChangeTasks = 50
+	maxChanges     = 2000
+	maxLine        = 500
 )
 
 // Name tells releases apart.
@@ -146,15 +148,29 @@ func (c *Change) check(r *report, path string) {
 	r.line(field(path, "commit"), c.Commit, 128)
 	r.line(field(path, "author"), c.Author, 128)
 	r.moment(field(path, "at"), c.At)
+	if len(c.Tasks) > maxChangeTasks {
+		r.add(field(path, "tasks"), fmt.Sprintf("keep at most %d", maxChangeTasks), "there are %d tasks", len(c.Tasks))
+		return
+	}
 	for i, id := range c.Tasks {
 		r.taskID(item(field(path, "tasks"), i), id)
 	}
 }
 
+// IsShown reports whether a character of what others wrote is shown as it is: none
+// that controls a terminal, ends a line, or turns the direction of the text around.
+func IsShown(c rune) bool {
+	switch {
+	case unicode.IsControl(c), c == '\u2028', c == '\u2029', '\u202a' <= c && c <= '\u202e', '\u2066' <= c && c <= '\u2069':
+		return false
+	}
+	return true
+}
+
 // line checks a text that is shown on one line.
 func (r *report) line(path, s string, most int) {
 	for _, c := range s {
-		if c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' {
+		if !IsShown(c) {
 			r.add(path, "write one line of printable text", "%q is not printable", s)
 			return
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/configs/changelog"
+	"github.com/weirproxy/weir/control/api"
 )
 
 type createFlags struct {
@@ -77,6 +78,12 @@ func (c *cli) createRelease(ctx context.Context, f createFlags) error {
 	if err != nil {
 		return err
 	}
+	// A release that is made again was cut when it was made first. If it cannot be
+	// read the write below says why.
+	var before api.Release
+	if _, err := client.get(ctx, releasePath(doc.Application, doc.Version), &before); err == nil && before.Document.At != "" {
+		doc.At = before.Document.At
+	}
 	a, err := client.do(ctx, call{method: http.MethodPut, path: releasePath(doc.Application, doc.Version), body: doc})
 	if err != nil {
 		return err
@@ -98,7 +105,9 @@ func readCommits(ctx context.Context, f createFlags, doc *configs.Release) error
 	if err != nil {
 		return usagef("--task-pattern %q is no regular expression: %v", f.pattern, err)
 	}
-	log, err := git(ctx, f.repo, "log", "-z", "--no-merges", "--format="+changelog.GitFormat, ends[1]+".."+ends[2], "--")
+	// What the repository's settings would add to the output, or write in another
+	// encoding, is asked not to be.
+	log, err := git(ctx, f.repo, "log", "-z", "--encoding=UTF-8", "--no-show-signature", "--no-color", "--no-merges", "--format="+changelog.GitFormat, ends[1]+".."+ends[2], "--")
 	if err != nil {
 		return err
 	}
@@ -127,17 +136,35 @@ const maxGit = 32 << 20
 
 // git runs git in a repository and returns what it printed.
 func git(ctx context.Context, repo string, args ...string) (string, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", repo}, args...)...)
-	var out, problem bytes.Buffer
+	var problem bytes.Buffer
+	out := gitOutput{stop: stop}
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	err := cmd.Run()
 	switch {
+	case out.over:
+		return "", fmt.Errorf("cannot read commits of %q: there are more than %d bytes of them", repo, maxGit)
 	case errors.Is(err, exec.ErrNotFound):
 		return "", errors.New("git is not installed here: changes are read with it")
 	case err != nil:
 		return "", fmt.Errorf("cannot read commits of %q: %w: %s", repo, err, firstLine(strings.TrimSpace(problem.String())))
-	case out.Len() > maxGit:
-		return "", fmt.Errorf("cannot read commits of %q: there are more than %d bytes of them", repo, maxGit)
 	}
-	return out.String(), nil
+	return out.text.String(), nil
+}
+
+// gitOutput keeps what is written to it, up to maxGit bytes, and stops who writes more.
+type gitOutput struct {
+	text strings.Builder
+	over bool
+	stop func()
+}
+
+func (o *gitOutput) Write(p []byte) (int, error) {
+	if o.over = o.over || o.text.Len()+len(p) > maxGit; o.over {
+		o.stop()
+		return len(p), nil
+	}
+	return o.text.Write(p)
 }

@@ -2,6 +2,7 @@ package changelog
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ func Markdown(r *configs.Release) string {
 		about = append(about, "since "+escape(r.Previous))
 	}
 	if r.Commit != "" {
-		about = append(about, "commit `"+code(short(r.Commit))+"`")
+		about = append(about, "commit `"+code(brief(r.Commit))+"`")
 	}
 	if len(about) > 0 {
 		b.WriteString(strings.Join(about, ", ") + "\n\n")
@@ -94,11 +95,12 @@ func line(c configs.Change) string {
 	var b strings.Builder
 	b.WriteString("- ")
 	if c.Scope != "" {
-		fmt.Fprintf(&b, "**%s**: ", escape(c.Scope))
+		fmt.Fprintf(&b, "**%s**: %s", escape(c.Scope), escape(c.Text))
+	} else {
+		b.WriteString(escapeStart(c.Text))
 	}
-	b.WriteString(escape(c.Text))
 	if c.Commit != "" {
-		fmt.Fprintf(&b, " (`%s`)", code(short(c.Commit)))
+		fmt.Fprintf(&b, " (`%s`)", code(brief(c.Commit)))
 	}
 	for _, id := range c.Tasks {
 		if !strings.Contains(c.Text, id) {
@@ -110,9 +112,9 @@ func line(c configs.Change) string {
 }
 
 func task(t configs.Task) string {
-	name := escape(t.ID)
+	name := escapeStart(t.ID)
 	if t.Link != "" {
-		name = "[" + name + "](" + strings.NewReplacer("(", "%28", ")", "%29").Replace(t.Link) + ")"
+		name = "[" + escape(t.ID) + "](" + strings.NewReplacer("(", "%28", ")", "%29").Replace(t.Link) + ")"
 	}
 	if t.Title != "" {
 		name += ": " + escape(t.Title)
@@ -120,14 +122,37 @@ func task(t configs.Task) string {
 	return "- " + name + "\n"
 }
 
-func short(commit string) string { return commit[:min(len(commit), 8)] }
+func brief(commit string) string { return strings.ToValidUTF8(commit[:min(len(commit), 8)], "") }
 
 // code keeps a text from ending the code span that it stands in.
 func code(s string) string { return strings.ReplaceAll(s, "`", "'") }
 
-// escape keeps what others wrote from being markup of ours.
+// escape keeps what others wrote from being markup of ours. An underscore within a
+// word is none, and stays what people search for.
 func escape(s string) string {
-	return strings.NewReplacer(
-		`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`, "|", `\|`,
-	).Replace(s)
+	var b strings.Builder
+	for i := range len(s) {
+		marks := strings.IndexByte("\\`*~[]<>|&", s[i]) >= 0
+		if marks || s[i] == '_' && !(isWord(s, i-1) && isWord(s, i+1)) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
+
+// isWord reports whether there is an ASCII letter or digit at i.
+func isWord(s string, i int) bool {
+	return 0 <= i && i < len(s) && ('a' <= s[i]|0x20 && s[i]|0x20 <= 'z' || '0' <= s[i] && s[i] <= '9')
+}
+
+// escapeStart is escape for what stands first in a line, where a heading, a list or a
+// rule could begin.
+func escapeStart(s string) string {
+	return numbered.ReplaceAllString(blockStart.ReplaceAllString(escape(s), `\$1`), `$1\$2$3`)
+}
+
+var (
+	blockStart = regexp.MustCompile(`^([#+=-])`)
+	numbered   = regexp.MustCompile(`^([0-9]+)([.)])( |$)`)
+)
