@@ -70,7 +70,7 @@ func TestParse_LeavesOutWhatWasReverted(t *testing.T) {
 	f("a:feat", "TT-0", entry(0, "feat: x (TT-0)"))
 	f("c:fix", "TT-2", entry(2, "fix: y TT-2"), revert(1, 0), entry(0, "feat: x (TT-0)"))
 	f("a:feat", "TT-0", revert(2, 1), revert(1, 0), entry(0, "feat: x (TT-0)")) // taken back, and taken back again
-	f("b:revert", "", revert(1, 4))                                           // of an older release
+	f("b:revert", "", revert(1, 4))                                             // of an older release
 	f("a:feat b:feat", "TT-0", entry(0, "feat: x (TT-0)\n\nThis reverts commit nothing"), entry(1, "feat: z"))
 	f("c:revert", "", entry(2, "undo both\n\nThis reverts commit "+id(0)[:8]+".\nThis reverts commit "+id(5)+"."), entry(0, "feat: x (TT-0)"))
 }
