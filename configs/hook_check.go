@@ -36,6 +36,7 @@ func (p *Rollout) checkGates(r *report) {
 		r.add("abort.ramp", "write at least 1s, or leave it out", "a ramp of %s is no ramp", d)
 	}
 	p.checkHooks(r)
+	p.checkRequires(r)
 }
 
 func (p *Rollout) checkHooks(r *report) {

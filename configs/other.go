@@ -15,7 +15,8 @@ type Notifier struct {
 
 	// On names the events: `started`, `stage` (a stage or the bake begins, weights
 	// change by hand, a rollout starts over), `paused`, `resumed`, `approval` (a
-	// person is waited for), `succeeded`, `failed` (ended before any user
+	// person is waited for), `waiting` (an environment that the plan requires is
+	// waited for, or a person goes on without it), `succeeded`, `failed` (ended before any user
 	// traffic), `rolled_back` (by weir), `aborted` (by a person), `observed` (a
 	// trigger with action notify broke), or `all`. At least one.
 	On []string `json:"on" yaml:"on"`

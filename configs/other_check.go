@@ -9,7 +9,7 @@ import (
 
 // notifierEvents are what a notifier can be told of.
 func notifierEvents() []string {
-	return []string{"started", "stage", "paused", "resumed", "approval", "succeeded", "failed", "rolled_back", "aborted", "observed", "all"}
+	return []string{"started", "stage", "paused", "resumed", "approval", "waiting", "succeeded", "failed", "rolled_back", "aborted", "observed", "all"}
 }
 
 // Bounds of a notifier, which is a document and not a mailing list.

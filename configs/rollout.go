@@ -120,6 +120,13 @@ type Rollout struct {
 	// them. Those of its Release count as well. Empty: none.
 	Migrations []string `json:"migrations,omitempty" yaml:"migrations,omitempty"`
 
+	// Requires are environments in which the release must have proven itself before
+	// its first user here: the rollout stays pending and says what is missing. One
+	// that puts the release back later holds the next step that would give the
+	// candidate more. Nothing that puts traffic back waits for it, and `weir rollout
+	// override` goes on without it. At most 8. Empty: none.
+	Requires []Require `json:"requires,omitempty" yaml:"requires,omitempty"`
+
 	// Advise says which advice of `weir check --advise` is not wanted.
 	Advise *Advise `json:"advise,omitempty" yaml:"advise,omitempty"`
 

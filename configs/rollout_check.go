@@ -311,6 +311,7 @@ func (p *Rollout) ValidateAgainst(s *Service) Problems {
 	}
 	defaults := *s
 	defaults.SetDefaults()
+	p.requiresItself(r, &defaults)
 	reachable := func(path string, c analysis.Condition) {
 		if c.Latency > 0 && c.Latency >= defaults.Timeout.Std() {
 			r.add(path, fmt.Sprintf("write a limit below the timeout %s of service %q", defaults.Timeout, s.Name), "the limit of %q can never break: every answer ends before it", c)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -104,6 +105,10 @@ func moved(before, after rollout.Pair) []string {
 		add("stage", fmt.Sprint(was.Stage+1), fmt.Sprint(is.Stage+1))
 	}
 	add("waiting_for", string(was.WaitingFor), string(is.WaitingFor))
+	add("missing", rollout.Sentences(was.Missing), rollout.Sentences(is.Missing))
+	if o := is.Overridden; o != nil && !reflect.DeepEqual(o, was.Overridden) {
+		add("overridden", "", fmt.Sprintf("%s, by %s: %s", rollout.Sentences(o.Missing), o.Actor, o.Reason))
+	}
 	for _, version := range slices.Sorted(maps.Keys(merged(before.Service.Weights, after.Service.Weights))) {
 		add("weights."+version, before.Service.Weights[version].String(), after.Service.Weights[version].String())
 	}

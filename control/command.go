@@ -40,10 +40,14 @@ type StartRollout struct {
 	DryRun bool // nothing is started; the reply says what would be
 	Actor  string
 
+	// ReadyOnly refuses what would have to wait for an environment that it requires,
+	// or for the end of a freeze.
+	ReadyOnly bool
+
 	retries string // the rollout that is tried again with it; empty: none
 }
 
-// Act is a person's verb on a rollout: promote, pause, resume, approve, abort,
+// Act is a person's verb on a rollout: promote, pause, resume, approve, override, abort,
 // undo or retry.
 type Act struct {
 	ID      string

@@ -74,8 +74,18 @@ func (c *Controller) planStart(cmd StartRollout, random string, now time.Time) (
 	}
 	cmd.Plan.SetDefaults()
 	p, err := c.planPlanned(cmd, doc, state, random, now)
-	if err == nil && cmd.DryRun {
-		return c.foresee(p, cmd, doc.value, state.value.Stable, now), nil
+	if err != nil {
+		return p, err
+	}
+	waits := c.notReady(&cmd.Plan, now)
+	if cmd.ReadyOnly && len(waits) > 0 {
+		return plan{}, refuse(Conflict, "start it when that is over, or without ready_only", "a rollout of %q would have to wait: %s", cmd.Plan.Service, strings.Join(waits, "; "))
+	}
+	for _, text := range waits {
+		p.reply.Warnings = append(p.reply.Warnings, "no stage begins meanwhile: "+text)
+	}
+	if cmd.DryRun {
+		return c.foresee(p, cmd, doc.value, state.value.Stable), nil
 	}
 	return p, err
 }
@@ -110,9 +120,6 @@ func (c *Controller) planPlanned(cmd StartRollout, doc entry[configs.Service], s
 	}
 	p, err := c.begin(after, state.value, doc.mod, cmd.Actor, now)
 	p.reply.Warnings = append(p.reply.Warnings, c.estimates(after.Rollout, doc.value)...)
-	if f := c.frozen(cmd.Plan.Service, now); f != nil {
-		p.reply.Warnings = append(p.reply.Warnings, fmt.Sprintf("no stage begins meanwhile: %s", f))
-	}
 	return p, err
 }
 
@@ -216,7 +223,8 @@ func (c *Controller) planAct(cmd Act, random string, now time.Time) (plan, error
 	var err error
 	ch.after, ch.effects, err = rollout.Step(pair, rollout.Command{
 		At: now, Actor: cmd.Actor, Verb: cmd.Verb, Reason: cmd.Reason, Full: cmd.Full, Freeze: c.frozen(pair.Rollout.Service, now),
-		Instant: cmd.instant || c.mirror.leader == "" || c.mirror.source == store.SourceDisk || !c.opts.Store.Status().Connected,
+		Requires: c.lacks(&pair.Rollout.Plan, now),
+		Instant:  cmd.instant || c.mirror.leader == "" || c.mirror.source == store.SourceDisk || !c.opts.Store.Status().Connected,
 	}, c.stageElapsed(cmd.ID))
 	if err != nil {
 		return plan{}, refusal(err)

@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 
 // foresee turns the plan of a start into what a person is told instead: what
 // would be done, in order, and what each check needs at the present traffic.
-func (c *Controller) foresee(p plan, cmd StartRollout, doc configs.Service, stable string, now time.Time) plan {
+func (c *Controller) foresee(p plan, cmd StartRollout, doc configs.Service, stable string) plan {
 	name := cmd.Plan.Service
 	r := rollout.State{Service: name, Strategy: cmd.Plan.Strategy, Plan: cmd.Plan, From: stable, To: cmd.Plan.To, Candidates: []string{cmd.Plan.To}, Nodes: max(1, len(c.mirror.nodes))}
 	out := plan{reply: Reply{Name: name, Text: fmt.Sprintf("would release %s to %s by %s", name, cmd.Plan.To, cmd.Plan.Strategy)}}
@@ -32,9 +31,6 @@ func (c *Controller) foresee(p plan, cmd StartRollout, doc configs.Service, stab
 		}
 	}
 	out.reply.Warnings = p.reply.Warnings
-	if f := c.frozen(name, now); f != nil && !slices.ContainsFunc(out.reply.Warnings, func(w string) bool { return strings.Contains(w, f.String()) }) {
-		out.reply.Warnings = append(out.reply.Warnings, fmt.Sprintf("no stage begins meanwhile: %s", f))
-	}
 	return out
 }
 
@@ -70,6 +66,9 @@ func (c *Controller) requestsOf(service string) (rps float64) {
 func foreseen(r rollout.State, doc configs.Service, rps float64) []string {
 	p := &r.Plan
 	var lines []string
+	for _, q := range p.Requires {
+		lines = append(lines, requireLine(q, cmp.Or(p.Release, p.To)))
+	}
 	if n := len(p.Smoke); n > 0 {
 		lines = append(lines, fmt.Sprintf("before the first user: %d smoke requests to %s", n, p.To))
 	}

@@ -252,7 +252,7 @@ func (c *Controller) eventFor(t *trial, pair rollout.Pair, now time.Time) rollou
 		At: now, Freeze: c.frozen(t.service, now), StableUp: c.versionUp(t.service, t.from),
 		CandidateUp: c.versionUp(t.service, r.To), Acked: c.acked(t.service, now),
 	}
-	tick.Observed = t.observed()
+	tick.Observed, tick.Requires = t.observed(), c.required(t, &r.Plan, now)
 	if admits, spare, ok := r.Batch(); ok {
 		// The document may have lost endpoints since the rollout counted them.
 		there := len(pair.Service.Merge(c.mirror.services[t.service].value)[r.To].Endpoints)

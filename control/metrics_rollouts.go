@@ -18,7 +18,7 @@ type inForce struct {
 func (c *Controller) writeRollouts(p *exposition.Page, v *View) {
 	f := inForce{
 		phase:       p.Gauge("weir_rollout_phase", "1 for the phase of each rollout in force."),
-		waiting:     p.Gauge("weir_rollout_waiting", "1 for what a rollout in force waits for, if that is more than time: approval, hook, evidence, ack, freeze, health or capacity."),
+		waiting:     p.Gauge("weir_rollout_waiting", "1 for what a rollout in force waits for, if that is more than time: approval, environment, hook, evidence, ack, freeze, health or capacity."),
 		stage:       p.Gauge("weir_rollout_stage", "Stage of a rollout in force; the first is 0, and -1 stands before it."),
 		elapsed:     p.Gauge("weir_rollout_stage_elapsed_seconds", "Time that counts for the stage of a rollout in force."),
 		evidence:    p.Gauge("weir_rollout_evidence", "Evidence against the candidate as a share of what proves it worse, by rule; at 1 weir acts."),

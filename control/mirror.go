@@ -2,9 +2,6 @@ package control
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/configs"
@@ -16,14 +13,6 @@ import (
 	"github.com/weirproxy/weir/control/store"
 	"github.com/weirproxy/weir/proxy/route"
 )
-
-// entry is one value of the state with the revision that wrote it.
-type entry[T any] struct {
-	value T
-	raw   []byte
-	mod   int64
-	made  int64 // revision that created it; only of documents
-}
 
 // mirror is the state as the store has it, decoded. What cannot be decoded
 // keeps its last good value and is named in bad.
@@ -71,6 +60,7 @@ type mirror struct {
 	dead   []notify.Entry // what shownDead returns; nil: to be found
 	listed []NotifierView // what listNotifiers returns; nil: to be found
 	cut    *shipped       // what listShipped returns; nil: to be found
+	board  *release.Board // what whereabouts returns; nil: to be found
 
 	migrated []MigrationView // what listMigrations returns; nil: to be found
 }
@@ -145,6 +135,9 @@ func (m *mirror) apply(u store.Update) changes {
 	}
 	if ch.told {
 		m.listed = nil
+	}
+	if ch.served || ch.told {
+		m.board = nil
 	}
 	m.revision, m.source = u.Revision, u.Source
 	if ch.served || u.Full {
@@ -277,19 +270,6 @@ func (m *mirror) has(kv store.KV) bool {
 	return false
 }
 
-func same[T any](e entry[T], kv store.KV) bool {
-	return e.mod == kv.ModRevision && e.mod != 0 && bytes.Equal(e.raw, kv.Value)
-}
-
-func put[T any](into map[string]entry[T], name string, kv store.KV) error {
-	var v T
-	if err := json.Unmarshal(kv.Value, &v); err != nil {
-		return fmt.Errorf("cannot read the stored value of %q: %w", kv.Key, err)
-	}
-	into[name] = entry[T]{value: v, raw: kv.Value, mod: kv.ModRevision}
-	return nil
-}
-
 func (m *mirror) drop(key string, ch *changes) {
 	delete(m.bad, key)
 	switch prefix, name := split(key); prefix {
@@ -358,16 +338,4 @@ func (m *mirror) drop(key string, ch *changes) {
 	}
 	// Cookie keys are kept when their key vanishes: without them every sticky
 	// client would move.
-}
-
-// split cuts a key into its range and the name in it. A fixed key is its own range.
-func split(key string) (prefix, name string) {
-	if key == store.CookieKey || key == store.LeaderKey {
-		return key, ""
-	}
-	i := strings.IndexByte(key, '/')
-	if i < 0 {
-		return key, ""
-	}
-	return key[:i+1], key[i+1:]
 }

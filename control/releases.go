@@ -9,7 +9,6 @@ import (
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/release"
-	"github.com/weirproxy/weir/control/rollout"
 	"github.com/weirproxy/weir/control/store"
 )
 
@@ -184,46 +183,6 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "deployment " + string(d.State), Object: "deployments/" + d.ID, Text: text}),
 		},
 	}}, nil
-}
-
-// Board is what is where by this View.
-func (v *View) Board() *release.Board {
-	in := release.Input{Complete: v.DeploymentsSince}
-	for i := range v.Releases {
-		in.Releases = append(in.Releases, v.Releases[i].Document)
-	}
-	type version struct{ service, name string }
-	shipped, kept := map[version]string{}, map[string]bool{}
-	for i := range v.Rollouts {
-		r := &v.Rollouts[i].State
-		kept[r.ID] = true
-		s, ok := v.Service(r.Service)
-		if !ok {
-			continue
-		}
-		if d, counts := release.FromRollout(r, &s.Document); counts {
-			in.Deployments = append(in.Deployments, d)
-		}
-		// The newest come first: what the version was released as in the end.
-		if id := (version{r.Service, r.To}); shipped[id] == "" && r.Phase == rollout.Succeeded {
-			shipped[id] = r.Plan.Release
-		}
-	}
-	for _, d := range v.Deployments {
-		if !kept[d.Rollout] { // what is left of a rollout that is still there is on its way
-			in.Deployments = append(in.Deployments, d)
-		}
-	}
-	for i := range v.Services {
-		s := v.Services[i]
-		doc := s.Document
-		doc.SetDefaults()
-		in.Running = append(in.Running, release.Running{
-			Application: doc.Application, Environment: doc.Environment, Service: doc.Name,
-			Version: cmp.Or(shipped[version{doc.Name, s.State.Stable}], s.State.Stable),
-		})
-	}
-	return release.NewBoard(in)
 }
 
 // Release returns the release of that application and version.

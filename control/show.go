@@ -233,6 +233,9 @@ func (c *Controller) showRollout(id string) *RolloutView {
 	if r.value.Verdict != nil {
 		rv.Verdict = *r.value.Verdict
 	}
+	for _, m := range r.value.Missing {
+		rv.Missing = append(rv.Missing, m.At(c.clock()))
+	}
 	t := c.trials[id]
 	if t == nil {
 		last := c.reports[id]

@@ -46,6 +46,8 @@ type trial struct {
 	// of alpha may be spent. Only what probes see counts, until the rollout ends.
 	lost bool
 
+	lacks lacking // that its environments do
+
 	warmUp warmUp // of the next raise, or the last one
 
 	asked standing // what the state machine last had nothing to say of

@@ -126,6 +126,10 @@ type RolloutView struct {
 	Rules        []analysis.RuleReport
 	Cuts         []rollout.Cut
 	WarmUp       WarmUp
+
+	// Missing is what people, environments and freezes keep the next move from, one
+	// sentence each, as of the View.
+	Missing []string
 }
 
 // WarmUp is how connections to a candidate were opened before it got more

@@ -177,8 +177,11 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		}
 		t.row("  weights", weightsText(r.Weights))
 		t.row("  verdict", orDash(string(r.Verdict)))
-		if r.Reason != "" {
-			t.row("  reason", r.Reason)
+		for i, reason := range r.Standing() {
+			t.row(standingTitle(i), reason)
+		}
+		if o := r.Override; o != nil {
+			t.row("  overridden by", fmt.Sprintf("%s, %s: %s; %s", o.Actor, ago(o.At), o.Reason, strings.Join(o.Missing, "; ")))
 		}
 		for _, a := range r.Approvals {
 			t.row("  approved by", approvalText(r, &a))
@@ -202,6 +205,14 @@ func (c *cli) rolloutStatus(ctx context.Context, client *client, name string) er
 		}
 		return nil
 	})
+}
+
+// standingTitle goes before the sentences on why a rollout stands where it stands.
+func standingTitle(i int) string {
+	if i == 0 {
+		return "  reason"
+	}
+	return "  and"
 }
 
 // warmUpText says how connections were opened ahead of the last raise.

@@ -23,6 +23,7 @@ type startFlags struct {
 	revision  string   // likewise
 	meta      []string // NAME=VALUE
 	wait      bool
+	ready     bool // only if nothing keeps it from beginning
 	patience  time.Duration
 }
 
@@ -51,6 +52,7 @@ candidate along as a version of that name, --meta is shown with the rollout.`,
 	cmd.Flags().StringVar(&f.revision, "revision", "", "tells builds of one name apart, a digest say; with --endpoint")
 	cmd.Flags().StringArrayVar(&f.meta, "meta", nil, "NAME=VALUE shown with the rollout, again for more")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "follow it to its end; exit 1 unless it succeeded")
+	cmd.Flags().BoolVar(&f.ready, "ready-only", false, "refuse it if it would have to wait for an environment that it requires, or for the end of a freeze")
 	patienceFlag(cmd, &f.patience)
 	return cmd
 }
@@ -67,7 +69,11 @@ func (c *cli) start(ctx context.Context, f startFlags) error {
 	if err != nil {
 		return err
 	}
-	a, err := client.do(ctx, call{method: http.MethodPost, path: "/v1/rollouts", body: plan})
+	path := "/v1/rollouts"
+	if f.ready {
+		path += "?ready_only=true"
+	}
+	a, err := client.do(ctx, call{method: http.MethodPost, path: path, body: plan})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ func verbCommands() []verbCommand {
 		{"resume", "Go on after a pause", "resume goes on with the stage where it stood.", rollout.Succeeded},
 		{"approve", "Agree to what waits for approval",
 			"approve is a person's yes to the step that a rollout waits for. It is taken only\nwhile it waits; where several people must agree, each of them approves.", rollout.Succeeded},
+		{"override", "Go on without environments that the plan requires",
+			"override lets a rollout go on although an environment of its `requires:` has not\nproven the release: for when it cannot wait. The reason is shown in the history and\nkept in the trail, with what was missing. Freezes and approvals stay.", rollout.Succeeded},
 		{"abort", "Put all traffic back on stable",
 			"abort puts all traffic back on the stable version, in one step, whatever the\nrollout does. No If-Match, no leader and no judge can delay it.", rollout.Aborted},
 		{"undo", "Return to the version that was stable before",
@@ -61,6 +63,9 @@ func (c *cli) newRolloutVerbCommand(v verbCommand) *cobra.Command {
 		Example: "  weir rollout " + v.verb + " shop",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if v.verb == "override" && f.reason == "" {
+				return usagef("say why it cannot wait, with --reason")
+			}
 			client, err := c.client()
 			if err != nil {
 				return err
@@ -71,6 +76,9 @@ func (c *cli) newRolloutVerbCommand(v verbCommand) *cobra.Command {
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; the history shows it")
 	if v.verb != "abort" {
 		cmd.Flags().StringVar(&f.ifMatch, "if-match", "", "revision of the rollout that you saw; a newer one is refused")
+	}
+	if v.verb == "override" {
+		cmd.Example += " --reason \"the shop is down, and this mends it\""
 	}
 	if v.verb == "promote" {
 		cmd.Flags().BoolVar(&f.full, "full", false, "to 100 % at once")

@@ -56,8 +56,8 @@ func (w *watched) title(width int) []line {
 	}
 	state = append(state, piece{" · " + w.timing(), faint})
 	lines := []line{{{r.ID, bold}, {"  " + r.Strategy + " of " + r.Service + ", " + r.From + " → " + r.To, plain}}, state}
-	if r.Reason != "" {
-		lines = append(lines, line{{shorten(r.Reason, max(width, 20)), plain}})
+	for _, reason := range r.Standing() {
+		lines = append(lines, line{{shorten(reason, max(width, 20)), plain}})
 	}
 	return lines
 }

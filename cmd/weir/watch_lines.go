@@ -88,5 +88,6 @@ func standing(r *api.Rollout) string {
 	if k := alarming(r.Verdict); k != "" {
 		parts = append(parts, "verdict "+string(k))
 	}
+	parts = append(parts, r.Missing...)
 	return strings.Join(parts, ", ")
 }

@@ -118,6 +118,7 @@ GET /v1/rollouts/{id}/why
 GET /v1/rollouts/{id}/counts
 POST /v1/rollouts/{id}/abort
 POST /v1/rollouts/{id}/approve
+POST /v1/rollouts/{id}/override
 POST /v1/rollouts/{id}/pause
 POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume

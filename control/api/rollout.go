@@ -30,7 +30,8 @@ type Rollout struct {
 	EndedAt    *time.Time                `json:"ended_at,omitempty"`
 	Verdict    analysis.Kind             `json:"verdict" enum:",pass,fail,inconclusive,shared,error" doc:"Of the judge; empty: none yet"`
 	Reason     string                    `json:"reason" doc:"Why it stands where it stands, in one sentence"`
-	WaitingFor rollout.Wait              `json:"waiting_for" enum:",approval,hook,evidence,ack,freeze,health,capacity"`
+	WaitingFor rollout.Wait              `json:"waiting_for" enum:",approval,hook,evidence,ack,freeze,health,capacity,environment"`
+	Missing    []string                  `json:"missing,omitempty" doc:"All that people, environments and freezes keep the next move from, one sentence each, as of now"`
 
 	InForce      bool     `json:"in_force" doc:"It decides the service's weights now"`
 	Elapsed      float64  `json:"elapsed_seconds" doc:"Since the rollout began"`
@@ -49,6 +50,7 @@ type Rollout struct {
 	History  []Transition `json:"history,omitempty" doc:"Oldest first"`
 
 	Approvals []Approval   `json:"approvals,omitempty" doc:"Who agreed to what, oldest first"`
+	Override  *Override    `json:"override,omitempty" doc:"A person went on without environments that the plan requires"`
 	Hooks     []HookAnswer `json:"hooks,omitempty" doc:"What gates and checks said last, in the present stage"`
 
 	Plan *configs.Rollout  `json:"plan,omitempty" doc:"As it was started"`
@@ -61,6 +63,25 @@ type Approval struct {
 	At     time.Time `json:"at"`
 	Stage  int       `json:"stage" doc:"Index of the stage that may begin, from 0; one beyond the last: becoming stable"`
 	Reason string    `json:"reason,omitempty"`
+}
+
+// Override is a person's word to go on without environments that the plan requires.
+type Override struct {
+	Actor   string    `json:"actor"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason"`
+	Missing []string  `json:"missing" doc:"What was missing, one sentence each"`
+}
+
+func overrideOf(o *rollout.Override) *Override {
+	if o == nil {
+		return nil
+	}
+	out := &Override{Actor: o.Actor, At: o.At, Reason: o.Reason, Missing: []string{}}
+	for _, m := range o.Missing {
+		out.Missing = append(out.Missing, m.String())
+	}
+	return out
 }
 
 // HookAnswer is what a gate or check said last.
@@ -154,6 +175,22 @@ type Transition struct {
 	Decision *Decision                 `json:"decision,omitempty"`
 }
 
+// Standing is why the rollout stands where it stands, one sentence each: the reason
+// and all that gates wait for, as of now.
+func (r *Rollout) Standing() []string {
+	switch r.WaitingFor {
+	case rollout.WaitApproval, rollout.WaitEnvironment, rollout.WaitFreeze:
+		if len(r.Missing) > 0 {
+			return r.Missing // the reason is the same, without the time
+		}
+	}
+	var all []string
+	if r.Reason != "" {
+		all = append(all, r.Reason)
+	}
+	return append(all, r.Missing...)
+}
+
 // actorWeir is the actor of what weir decided by itself.
 const actorWeir = "weir"
 
@@ -165,7 +202,7 @@ func summaryOf(v *control.RolloutView) Rollout {
 		Candidates: append([]string{}, s.Candidates...), Phase: s.Phase,
 		Stage: s.Stage, Stages: len(s.Plan.Stages), Weights: s.Weights,
 		StartedAt: s.StartedAt, UpdatedAt: s.UpdatedAt,
-		Verdict: v.Verdict.Kind, Reason: s.Reason, WaitingFor: s.WaitingFor,
+		Verdict: v.Verdict.Kind, Reason: s.Reason, WaitingFor: s.WaitingFor, Missing: v.Missing,
 		WarmUp: warmUpOf(v.WarmUp), InForce: v.InForce, Elapsed: v.Elapsed.Seconds(), StageElapsed: v.StageElapsed.Seconds(),
 		Actor: s.Actor, Replaces: s.Replaces, Generation: s.Generation,
 		Allowed: append([]string{}, s.Allowed()...), Revision: v.ModRevision,
@@ -204,6 +241,7 @@ func rolloutOf(v *control.RolloutView) Rollout {
 	for _, a := range v.State.Approvals {
 		r.Approvals = append(r.Approvals, Approval{Actor: a.Actor, At: a.At, Stage: a.Stage, Reason: a.Reason})
 	}
+	r.Override = overrideOf(v.State.Overridden)
 	for _, name := range slices.Sorted(maps.Keys(v.State.Hooks)) {
 		h := v.State.Hooks[name]
 		r.Hooks = append(r.Hooks, HookAnswer{Name: name, Answer: h.Answer, Text: h.Text, At: h.At})

@@ -24,6 +24,7 @@ func verbs() []verb {
 		{"pause", "Hold the weights", "Stage time stands still; the judge goes on and still puts a bad candidate's traffic back."},
 		{"resume", "Go on after a pause", "Stage time goes on from where it stood."},
 		{"approve", "Agree to what waits for approval", "Taken only while the rollout waits for it. With `approvers`, that many different people must."},
+		{"override", "Go on without environments that the plan requires", "For when it cannot wait: with a `reason`, which the trail keeps with what was missing. Taken only while something is. What goes wrong there afterwards holds the rollout again."},
 		{"abort", "Put all traffic back on stable", "Works in every phase that is not final, in one step."},
 		{"undo", "Return to the version that was stable before", "One swap, as long as that version is kept. An unfinished rollout is aborted."},
 		{"retry", "Start the same plan again", "Makes a new rollout, whose id is in the answer."},
@@ -87,6 +88,7 @@ func (a *API) listRollouts(_ context.Context, in *rolloutFilter) (*rollouts, err
 
 type startRollout struct {
 	DryRun      bool   `query:"dry_run" doc:"Start nothing; say what would be done, and what each stage needs"`
+	ReadyOnly   bool   `query:"ready_only" doc:"Refuse (409) what would have to wait for an environment that it requires, or for the end of a freeze"`
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte
 }
@@ -96,7 +98,7 @@ func (a *API) startRollout(ctx context.Context, in *startRollout) (*changed, err
 	if err != nil {
 		return nil, err
 	}
-	reply, err := a.do(ctx, control.StartRollout{Plan: *plan, DryRun: in.DryRun, Actor: actorOf(ctx)})
+	reply, err := a.do(ctx, control.StartRollout{Plan: *plan, DryRun: in.DryRun, ReadyOnly: in.ReadyOnly, Actor: actorOf(ctx)})
 	if err != nil {
 		return nil, err
 	}

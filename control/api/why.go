@@ -60,8 +60,10 @@ func storyOf(w *Why) string {
 	switch {
 	case w.Decision != nil && w.Decision.Verdict == analysis.Fail && w.Decision.Text != "":
 		text += " " + sentence(w.Decision.Text)
-	case r.Reason != "":
-		text += " " + sentence(r.Reason)
+	default:
+		for _, reason := range r.Standing() {
+			text += " " + sentence(reason)
+		}
 	}
 	if r.InForce && len(w.Cuts) > 0 {
 		text += fmt.Sprintf(" %s took %s to 0 ahead of the shared state.", w.Cuts[0].Node, w.Cuts[0].Version)

@@ -158,6 +158,10 @@ func headline(e *Entry) string {
 		return "Approval wanted"
 	case rollout.AnnounceApproved:
 		return "Rollout approved"
+	case rollout.AnnounceWaiting:
+		return "Rollout waits"
+	case rollout.AnnounceOverridden:
+		return "Gone on without what is required"
 	case rollout.AnnounceAborting:
 		return "Abort under way"
 	case rollout.AnnounceObserved:
@@ -173,7 +177,7 @@ func moodOf(kind string) (m Mood, who bool) {
 		return MoodGood, false
 	case rollout.AnnounceRolledBack, rollout.AnnounceFailed, rollout.AnnounceCut:
 		return MoodBad, false
-	case rollout.AnnouncePaused, rollout.AnnounceAborted, rollout.AnnounceAborting, rollout.AnnounceObserved:
+	case rollout.AnnouncePaused, rollout.AnnounceAborted, rollout.AnnounceAborting, rollout.AnnounceObserved, rollout.AnnounceOverridden:
 		return MoodWarning, false
 	case rollout.AnnounceStarted, rollout.AnnounceApproval:
 		return MoodInfo, true
@@ -203,6 +207,11 @@ func (m *Message) describe(e *Entry) {
 	case rollout.AnnounceApproval:
 		m.say(sentence(ev, ev.Reason), "It stays at "+weights(ev)+".")
 		m.say(fmt.Sprintf("`weir rollout approve %s` lets it go on, `weir rollout abort %s` puts all on %s.", e.Rollout, e.Rollout, ev.From))
+	case rollout.AnnounceWaiting:
+		m.say(sentence(ev, about(ev)), "It stays at "+weights(ev)+".")
+		m.say(fmt.Sprintf("It goes on by itself as soon as nothing is missing. `weir rollout override %s --reason …` goes on without it, `weir rollout abort %s` puts all on %s.", e.Rollout, e.Rollout, ev.From))
+	case rollout.AnnounceOverridden:
+		m.say(sentence(ev, about(ev)), "Now "+weights(ev)+".")
 	case rollout.AnnounceAborted:
 		m.say(sentence(ev, ev.Reason), allOn(ev, "is"))
 		m.fact("After", took(ev, e.At))
@@ -232,6 +241,9 @@ func reason(ev *Event) string {
 	}
 	return ev.Reason
 }
+
+// about is what is told, where that is not why the rollout stands where it stands.
+func about(ev *Event) string { return strings.TrimPrefix(ev.Text, ev.Service+": ") }
 
 // outcome says where the traffic is.
 func outcome(e *Entry) string {

@@ -71,6 +71,14 @@ func stories() map[string]*Entry {
 		"approval": entryOf(rollout.AnnounceApproval, 25*time.Minute, func(e *Event) {
 			e.Reason, e.WaitingFor = "the plan asks for a person's approval before green takes all traffic", rollout.WaitApproval
 		}),
+		"waiting": entryOf(rollout.AnnounceWaiting, time.Minute, func(e *Event) {
+			e.Phase, e.Stage, e.WaitingFor, e.Weights = rollout.Pending, -1, rollout.WaitHealth, map[string]configs.Weight{"blue": configs.Whole}
+			e.Text, e.Reason = "shop: v1.5 has been live in staging for 12m of 1h", "green has no healthy endpoint yet"
+		}),
+		"overridden": entryOf(rollout.AnnounceOverridden, time.Minute, func(e *Event) {
+			e.Phase, e.Stage, e.Actor, e.Weights = rollout.Pending, -1, "ana", map[string]configs.Weight{"blue": configs.Whole}
+			e.Text = "shop: overridden by ana: the shop is down, although v1.5 has been live in staging for 12m of 1h"
+		}),
 		"succeeded": entryOf(rollout.AnnounceSucceeded, 204*time.Second, func(e *Event) {
 			e.Phase, e.Reason, e.EndedAt = rollout.Succeeded, "the bake passed", started.Add(204*time.Second)
 			e.Weights = map[string]configs.Weight{"green": configs.Whole}

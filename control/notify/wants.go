@@ -28,6 +28,8 @@ func named(kind string) string {
 		return rollout.AnnounceStage
 	case rollout.AnnounceApproved:
 		return rollout.AnnounceApproval
+	case rollout.AnnounceOverridden:
+		return rollout.AnnounceWaiting
 	case rollout.AnnounceAborting:
 		return rollout.AnnounceAborted
 	case rollout.AnnounceCut:

@@ -29,6 +29,10 @@ type Input struct {
 type Running struct {
 	Application, Environment, Service string
 	Version                           string // the release of the stable version
+
+	// Since is when it became stable. Zero: with the service itself, or longer ago
+	// than anybody remembers.
+	Since time.Time
 }
 
 // Board is what is where. It is read only.
@@ -105,7 +109,7 @@ func (b *Board) Environments(application string) []Environment {
 	}
 	for _, r := range b.running(application) {
 		if e := at(r.Environment); e.Version != r.Version {
-			e.Version, e.Since = r.Version, time.Time{} // nobody reported how it got there
+			e.Version, e.Since = r.Version, r.Since // nobody reported how it got there
 		}
 	}
 	out := make([]Environment, 0, len(byName))

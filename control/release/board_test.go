@@ -78,7 +78,7 @@ func TestBoard_TellsWhatIsWhere(t *testing.T) {
 	f("it waits", "T-1: staging live production live; T-2: staging live production merged; T-3: staging merged production merged",
 		append(first, deployed("production", "v3", Waiting, 21, 0))...)
 
-	in.Running = []Running{{"shop", "production", "shop", "v2"}}
+	in.Running = []Running{{Application: "shop", Environment: "production", Service: "shop", Version: "v2"}}
 	b = f("somebody put back what was deployed", "T-1: staging live production live; T-2: staging live production live; T-3: staging merged production merged", first...)
 	if e := b.Environments("shop"); len(e) != 2 || e[1].Name != "production" || e[1].Version != "v2" || !e[1].Since.IsZero() {
 		t.Errorf("environments: %+v", e)

@@ -25,6 +25,8 @@ func (m *machine) command(c Command) error {
 	switch c.Verb {
 	case "approve":
 		return m.approve(c)
+	case "override":
+		return m.override(c)
 	case "pause":
 		return m.pause(c)
 	case "resume":

@@ -129,7 +129,7 @@ func (m *machine) revisionChanged(ev RevisionChanged) {
 	phase := r.Phase
 	m.freshen()
 	m.askAnew()
-	r.Approvals, r.Asked = nil, 0 // they were for the build before
+	r.Approvals, r.Asked, r.Told, r.Overridden = nil, 0, 0, nil // they were for the build before
 	switch {
 	case m.gated():
 		// What was checked and approved is another build.

@@ -20,7 +20,7 @@ func (m *machine) length() time.Duration {
 }
 
 // overdue acts on a rollout that has not gone on for longer than its plan
-// allows beyond the length of a stage. Waits for people and freezes do not count.
+// allows beyond the length of a stage. Waits for people, environments and freezes do not count.
 func (m *machine) overdue(t Tick) bool {
 	r := &m.Rollout
 	limit := r.Plan.ProgressDeadline.Std()
@@ -47,8 +47,9 @@ func (m *machine) overdue(t Tick) bool {
 	return true
 }
 
-// forPeople reports whether a wait is one that no deadline runs in.
-func forPeople(w Wait) bool { return w == WaitApproval || w == WaitFreeze }
+// forPeople reports whether a wait is one that no deadline runs in: people decide
+// when it ends, here or in another environment.
+func forPeople(w Wait) bool { return w == WaitApproval || w == WaitFreeze || w == WaitEnvironment }
 
 // waits notes what the rollout waits for. The deadline begins anew when people
 // let it go on.

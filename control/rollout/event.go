@@ -33,9 +33,14 @@ type Tick struct {
 
 	// Freeze is the one in force for this service; nil: none.
 	Freeze *Freeze
+
+	// Requires is what environments that the plan requires lack as of now. Empty:
+	// nothing.
+	Requires []Missing
 }
 
-// Command is a person's verb: pause, resume, promote, approve, abort or undo.
+// Command is a person's verb: pause, resume, promote, approve, override, abort or
+// undo.
 type Command struct {
 	At     time.Time
 	Actor  string
@@ -45,6 +50,9 @@ type Command struct {
 
 	// Freeze is the one in force for this service; nil: none. It refuses promote.
 	Freeze *Freeze
+
+	// Requires is as in a Tick. It refuses promote.
+	Requires []Missing
 
 	// Instant aborts at once, whatever ramp the plan has.
 	Instant bool
@@ -157,11 +165,13 @@ const (
 	AnnounceAborted    = "aborted"
 	AnnounceFailed     = "failed"
 	AnnounceSuperseded = "superseded"
-	AnnounceCut        = "cut"      // one of several candidates was taken to 0
-	AnnounceApproval   = "approval" // people are waited for
-	AnnounceApproved   = "approved" // one of them agreed
-	AnnounceAborting   = "aborting" // an abort in steps has begun
-	AnnounceObserved   = "observed" // a rule broke that only observes
+	AnnounceCut        = "cut"        // one of several candidates was taken to 0
+	AnnounceApproval   = "approval"   // people are waited for
+	AnnounceApproved   = "approved"   // one of them agreed
+	AnnounceWaiting    = "waiting"    // an environment that the plan requires is waited for
+	AnnounceOverridden = "overridden" // a person goes on without one
+	AnnounceAborting   = "aborting"   // an abort in steps has begun
+	AnnounceObserved   = "observed"   // a rule broke that only observes
 )
 
 func (CutNow) effect()        {}

@@ -74,24 +74,20 @@ func (m *machine) phase() Phase {
 	return m.Rollout.Phase
 }
 
-// held reports whether a person, a freeze or a hook keeps the rollout from its
-// next move, and says what it waits for.
+// held reports whether a person, an environment, a freeze or a hook keeps the
+// rollout from its next move, and says all that it waits for.
 func (m *machine) held(t Tick) bool {
 	next := m.ahead()
-	missing := m.missing(next.enters)
-	if missing > 0 || t.Freeze != nil && next.enters >= 0 {
-		m.unask(next) // who said go before a weekend is asked again after it
+	missing := m.gates(next, t)
+	if len(missing) == 0 {
+		return m.asks(next)
 	}
-	if missing > 0 {
-		m.await(WaitApproval, "%s", m.approvalText(next.enters, missing))
+	m.unask(next) // who said go before a weekend is asked again after it
+	m.await(missing[0].Wait, "%s", Sentences(missing))
+	if missing[0].Wait == WaitApproval {
 		m.tellApprovers(next.enters)
-		return true
 	}
-	if t.Freeze != nil && next.enters >= 0 {
-		m.await(WaitFreeze, "%s", *t.Freeze)
-		return true
-	}
-	return m.asks(next)
+	return true
 }
 
 // await is wait for what people act on: another reason is news.
@@ -189,8 +185,10 @@ func (m *machine) approve(c Command) error {
 	}
 	m.agree(stage, c)
 	if missing := m.missing(stage); missing > 0 {
-		m.await(WaitApproval, "%s", m.approvalText(stage, missing))
+		m.settle(WaitApproval, m.approvalText(stage, missing))
+		m.await(WaitApproval, "%s", Sentences(r.Missing))
 	} else {
+		m.settle(WaitApproval, "")
 		m.waits(WaitNothing, byWhom("approved", c.Actor, c.Reason))
 	}
 	m.record(Transition{
@@ -205,8 +203,8 @@ func (m *machine) agree(stage int, c Command) {
 	m.Rollout.Approvals = append(slices.Clip(m.Rollout.Approvals), Approval{Actor: person(c.Actor), At: m.at, Reason: c.Reason, Stage: stage})
 }
 
-// mayPromote refuses a person's promote that a freeze or other people's missing
-// approval stands against. The promoter's own is given by it.
+// mayPromote refuses a person's promote that a freeze, an environment or other
+// people's missing approval stands against. The promoter's own is given by it.
 func (m *machine) mayPromote(c Command) error {
 	r := &m.Rollout
 	first := m.ahead().enters
@@ -219,6 +217,11 @@ func (m *machine) mayPromote(c Command) error {
 	}
 	if c.Freeze != nil {
 		return r.illegal("wait for its end, or delete it", "cannot promote rollout %q: %s", r.ID, *c.Freeze)
+	}
+	onward := m.ahead()
+	onward.enters, onward.raises = enters[0], true
+	if missing := m.required(onward, c.Requires); len(missing) > 0 {
+		return r.illegal("wait for it, or override it with a reason", "cannot promote rollout %q: %s", r.ID, m.sentences(missing))
 	}
 	actor := person(c.Actor)
 	for _, stage := range enters {

@@ -31,6 +31,8 @@ func gateOption(plan *configs.Rollout, name, value string) {
 		plan.ProgressDeadline = configs.Duration(d)
 	case "overdue":
 		plan.OnDeadline = value
+	case "requires": // staging
+		plan.Requires = append(plan.Requires, configs.Require{Environment: value, For: configs.Duration(time.Hour)})
 	case "ramp":
 		plan.Abort.Ramp = configs.Duration(d)
 	case "stage-hook": // of the stage with that index: 0:qa:end:gate
@@ -59,10 +61,15 @@ func (w *stage) gateEvent(verb string, args []string) Event {
 		return HookAnswered{At: w.at, Key: key, Name: args[0], Answer: Answer(args[1]), Text: strings.Join(args[2:], " "), StableUp: true}
 	case "approve":
 		return Command{At: w.at, Actor: args[0], Verb: verb}
+	case "override": // with what is missing, and the reason
+		return Command{At: w.at, Actor: "ana", Verb: verb, Requires: lacks(args[0]), Reason: strings.Join(args[1:], " ")}
 	case "promote", "abort":
 		c := Command{At: w.at, Actor: "ana", Verb: verb, Full: slices.Contains(args, "full"), Instant: slices.Contains(args, "at-once")}
 		if slices.Contains(args, "frozen") {
 			c.Freeze = frost()
+		}
+		for _, arg := range args {
+			c.Requires = append(c.Requires, lacks(arg)...)
 		}
 		return c
 	}
@@ -89,6 +96,8 @@ func gateBeginnings(t failer) map[string]Pair {
 		"promoted": begin("green 5%/0s bake=10s hook=qa:promotion:gate approvers=1"),
 		"overdue":  begin("green 5%/10s 50%/10s deadline=1m hook=qa:increase:gate"),
 		"ramped":   begin("green 5%/10s 50%/10s ramp=4s"),
+		"required": begin("green 5%/10s 50%/10s bake=10s requires=staging"),
+		"guarded":  begin("green 5%/10s 100%/10s requires=staging approvers=1 hook=qa:start:gate"),
 		"batches":  begin("green strategy=rolling between=10s approvers=1 ramp=4s"),
 	}
 }
@@ -106,6 +115,7 @@ func gateHappenings(p Pair) []happening {
 		tick.Freeze = nil
 		add(elapsed, tick, "tick %s", elapsed)
 	}
+	all = append(all, requiredHappenings(p, at)...)
 	for _, actor := range []string{"ana", "bob"} {
 		add(3*time.Second, Command{At: at, Actor: actor, Verb: "approve"}, "approve by %s", actor)
 		add(3*time.Second, Command{At: at, Actor: actor, Verb: "promote"}, "promote by %s", actor)
@@ -145,6 +155,7 @@ func checkGates(t failer, p, next Pair, h happening) {
 		}
 	}
 	begins := is.Stage > was.Stage || is.Phase == Succeeded && was.Phase != Succeeded
+	checkRequired(t, p, next, h, begins)
 	tick, ticked := h.event.(Tick)
 	if c, ok := h.event.(Command); ok && begins && c.Freeze != nil {
 		t.Fatalf("%s went on in a freeze", h.name)
@@ -288,47 +299,6 @@ func TestStep_AbortEndsEveryRampAndWeightsOnlyFall(t *testing.T) {
 		}
 	}
 }
-
-func TestBegin_StartsWhatWasQueuedOrSaysWhyNot(t *testing.T) {
-	w := newStage()
-	cur := NewService(w.svc, noon)
-	first, err := New("r1", planOf(strings.Fields("green 5%/10s")), w.svc, cur, noon, "ana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan := planOf(strings.Fields("red 5%/10s"))
-	queued, err := NewQueued("r2", plan, w.svc, first.Service, noon, "bob")
-	if err != nil || queued.Phase != Queued {
-		t.Fatalf("queued as %s: %v", queued.Phase, err)
-	}
-	pair := Pair{Rollout: queued, Service: first.Service}
-	gone, _, err := Step(pair, Command{At: noon, Actor: "bob", Verb: "abort"}, 0)
-	if err != nil || gone.Rollout.Phase != Aborted || !gone.Service.equal(first.Service) {
-		t.Fatalf("its abort led to %s, service %+v, %v", gone.Rollout.Phase, gone.Service, err)
-	}
-	if _, _, err := Begin(queued, w.svc, first.Service, noon); err == nil {
-		t.Fatal("it begins while another is in force")
-	}
-	ended, _, err := Step(first, Command{At: noon, Actor: "ana", Verb: "abort"}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began, _, err := Begin(queued, w.svc, ended.Service, noon)
-	if err != nil || began.Rollout.Phase != Pending || began.Service.Rollout != "r2" || began.Rollout.Actor != "bob" {
-		t.Fatalf("it began as %+v, %v", began.Rollout, err)
-	}
-	cur.Stable = "red" // what it leads to became stable meanwhile
-	cur.Weights = map[string]configs.Weight{"red": configs.Whole}
-	failed, effects, err := Begin(queued, w.svc, cur, noon)
-	if err != nil || failed.Rollout.Phase != Failed || failed.Rollout.Reason == "" || len(effects) != 1 {
-		t.Fatalf("it began as %s (%s), %v", failed.Rollout.Phase, failed.Rollout.Reason, err)
-	}
-	if _, err := NewQueued("r3", planOf(strings.Fields("nothing 5%/10s")), w.svc, first.Service, noon, "bob"); err == nil {
-		t.Fatal("a rollout to an unknown version is queued")
-	}
-}
-
-func (s Service) equal(o Service) bool { return Pair{Service: s}.Equal(Pair{Service: o}) }
 
 func TestStep_RandomWalksThroughGatesKeepThePromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -114,6 +114,9 @@ func (s State) Allowed() []string {
 	if s.WaitingFor == WaitApproval {
 		verbs = append([]string{"approve"}, verbs...)
 	}
+	if slices.ContainsFunc(s.Missing, ofEnvironment) {
+		verbs = append([]string{"override"}, verbs...)
+	}
 	if !s.promotable() {
 		verbs = slices.DeleteFunc(verbs, func(v string) bool { return v == "promote" })
 	}

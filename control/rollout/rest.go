@@ -20,7 +20,7 @@ func (p Pair) Rests(elapsed time.Duration) bool {
 	switch {
 	case r.Phase == Paused:
 		return true
-	case r.WaitingFor != WaitNothing:
+	case r.WaitingFor != WaitNothing, len(r.Missing) > 0:
 		return false
 	case r.Phase == Baking:
 		return elapsed < r.Plan.Bake.Std()

@@ -53,6 +53,9 @@ const (
 	WaitFreeze   Wait = "freeze"
 	WaitHealth   Wait = "health"
 	WaitCapacity Wait = "capacity"
+
+	// WaitEnvironment is for the release to prove itself in another environment.
+	WaitEnvironment Wait = "environment"
 )
 
 // State is the value of rollouts/<id>: the plan and where it stands. It is
@@ -121,6 +124,13 @@ type State struct {
 	// Asked is one more than the stage that people were last told to approve.
 	Approvals []Approval `json:"approvals,omitempty"`
 	Asked     int        `json:"asked,omitempty"`
+
+	// Missing is what people, environments and freezes keep the next move from, the
+	// first of them first. Told is one more than the stage that people were last told
+	// waits for an environment, and Overridden a person's word to go on without.
+	Missing    []Missing `json:"missing,omitempty"`
+	Told       int       `json:"told,omitempty"`
+	Overridden *Override `json:"overridden,omitempty"`
 
 	// Hooks are the last answers of gates and checks in the present round, by
 	// name. A round ends with its stage, and with a pause.

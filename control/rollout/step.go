@@ -108,7 +108,7 @@ func (m *machine) become(phase Phase, actor, reason string, v *analysis.Verdict)
 	}
 	r.Phase = phase
 	r.Reason = reason
-	r.WaitingFor = WaitNothing
+	r.WaitingFor, r.Missing = WaitNothing, nil
 	if v != nil {
 		r.Verdict = v
 	}

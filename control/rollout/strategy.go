@@ -80,7 +80,7 @@ func (m *machine) gated() bool {
 		return false
 	}
 	first := move{leaves: -1, enters: 0, raises: true}
-	return p.Strategy == configs.StrategyBlueGreen || len(p.Smoke) > 0 || m.needs(0) > 0 || len(m.before(first)) > 0
+	return p.Strategy == configs.StrategyBlueGreen || len(p.Smoke) > 0 || m.needs(0) > 0 || len(p.Requires) > 0 || len(m.before(first)) > 0
 }
 
 // backToPending takes the candidate out of traffic until it has passed again what

@@ -35,6 +35,7 @@ func (m *machine) tick(t Tick) {
 // tickPending waits until the candidate can take traffic.
 func (m *machine) tickPending(t Tick) {
 	r := &m.Rollout
+	m.gates(m.ahead(), t) // all that is missing is said at once, whatever is waited for first
 	if !t.CandidateUp && r.WaitingFor != WaitHealth {
 		r.HoldFrom = configs.Duration(m.elapsed)
 	}
@@ -116,11 +117,13 @@ func (m *machine) tickStage(t Tick) {
 	switch early := m.early(v); {
 	case m.elapsed < length && !early:
 		m.wait(WaitNothing, "%s", m.where())
+		r.Missing = nil
 		return
 	case m.elapsed < length:
 		passed += fmt.Sprintf(" after %s of %s: every check is proven to hold", m.elapsed.Round(time.Second), length)
 	}
 	limit, then := r.Plan.Hold(m.span())
+	m.gates(m.ahead(), t)
 	out := v.Kind == analysis.Inconclusive && m.elapsed-r.HoldFrom.Std() >= limit
 	if out && then == "proceed" {
 		passed = fmt.Sprintf("%s could not be decided, and the plan proceeds: %s", m.where(), undecided(v))

@@ -200,6 +200,8 @@ func (w *stage) tick(t *testing.T, args []string) Tick {
 			ev.Acked = false
 		case arg == "frozen":
 			ev.Freeze = frost()
+		case lacks(arg) != nil:
+			ev.Requires = append(ev.Requires, lacks(arg)...)
 		default:
 			ev.Verdict = verdictOf(arg)
 		}
@@ -268,6 +270,9 @@ func (w *stage) show(before Pair, effects []Effect, err error) string {
 			fmt.Fprintf(&b, "  preview of %s by %v %s\n", p.To, p.Header, p.Host)
 		}
 		fmt.Fprintf(&b, "  reason %s\n", r.Reason)
+		if len(r.Missing) > 1 || len(r.Missing) == 1 && r.Missing[0].Wait != r.WaitingFor {
+			fmt.Fprintf(&b, "  missing %s\n", Sentences(r.Missing))
+		}
 	}
 	for _, e := range effects {
 		switch e := e.(type) {

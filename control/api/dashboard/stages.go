@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
@@ -34,8 +35,11 @@ func stagesOf(r *api.Rollout) []stage {
 		if s.Duration > 0 {
 			one.Lasts = span(s.Duration.Std())
 		}
+		if i == 0 && len(r.Plan.Requires) > 0 {
+			one.Note = "after " + environments(r.Plan.Requires)
+		}
 		if s.Approval != "" {
-			one.Note = "after approval"
+			one.Note = strings.TrimPrefix(one.Note+", after approval", ", ")
 		}
 		if s.Pause {
 			one.Note = "then waits for a person"
@@ -56,6 +60,15 @@ func stagesOf(r *api.Rollout) []stage {
 		last.State = "skipped"
 	}
 	return append(out, last)
+}
+
+// environments are the names of those that a plan requires.
+func environments(requires []configs.Require) string {
+	var names []string
+	for _, q := range requires {
+		names = append(names, q.Environment)
+	}
+	return strings.Join(names, " and ")
 }
 
 func bakeOf(r *api.Rollout) stage {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
@@ -20,7 +21,7 @@ type verb struct {
 // verbsOf are the verbs that a rollout takes now, the gravest last.
 func verbsOf(r *api.Rollout) []verb {
 	var out []verb
-	for _, name := range []string{"approve", "promote", "resume", "pause", "retry", "undo", "abort"} {
+	for _, name := range []string{"approve", "override", "promote", "resume", "pause", "retry", "undo", "abort"} {
 		if !slices.Contains(r.Allowed, name) || name == "undo" && slices.Contains(r.Allowed, "abort") {
 			continue // until it is over, undo is another word for abort
 		}
@@ -46,6 +47,8 @@ func effectOf(verb string, r *api.Rollout) string {
 	switch verb {
 	case "approve":
 		return "You agree to what it waits for, and it goes on as soon as everybody has whom the plan asks. " + sentence(r.Reason)
+	case "override":
+		return "For when it cannot wait: it goes on without what other environments lack, and the trail keeps your reason with it. " + missing(r)
 	case "promote":
 		return promotion(r)
 	case "resume":
@@ -68,6 +71,15 @@ func effectOf(verb string, r *api.Rollout) string {
 			r.Service, r.From, span(r.Plan.Abort.Ramp.Std()), r.To, share)
 	}
 	return fmt.Sprintf("All traffic of %s goes back to %s at once; %s has %s of it now.", r.Service, r.From, r.To, share)
+}
+
+// missing is all that gates wait for.
+func missing(r *api.Rollout) string {
+	var text []string
+	for _, one := range r.Missing {
+		text = append(text, sentence(one))
+	}
+	return strings.Join(text, " ")
 }
 
 // promotion says where the next step leads.
