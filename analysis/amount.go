@@ -128,14 +128,14 @@ func (c Condition) limitText() string {
 func (c Condition) Amount(v float64) string {
 	switch c.Metric {
 	case CPU:
-		return figures(100*v) + "%"
+		return Figures(100*v) + "%"
 	case Memory:
 		for _, s := range sizes() {
 			if strings.HasSuffix(s.name, "iB") && math.Abs(v) >= float64(s.bytes) {
-				return figures(v/float64(s.bytes)) + s.name
+				return Figures(v/float64(s.bytes)) + s.name
 			}
 		}
-		return figures(v) + "B"
+		return Figures(v) + "B"
 	}
 	return strconv.FormatFloat(v, 'g', 6, 64)
 }

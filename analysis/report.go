@@ -3,7 +3,6 @@ package analysis
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 )
 
@@ -287,7 +286,7 @@ func (j *Judge) describe(i int, v Verdict) string {
 	case v.Kind == Fail && v.Path == PathSlow:
 		text = fmt.Sprintf("%s is broken over %s: %s; that is more than luck.", r.Condition, formatDuration(r.patience()), counts)
 	case v.Kind == Fail:
-		text = fmt.Sprintf("%s is broken: %s; evidence %s of %s needed.", r.Condition, counts, figures(v.Evidence), figures(v.Threshold))
+		text = fmt.Sprintf("%s is broken: %s; evidence %s of %s needed.", r.Condition, counts, Figures(v.Evidence), Figures(v.Threshold))
 	case v.Kind == Shared:
 		text = fmt.Sprintf("%s is broken by stable too: %s.", r.Condition, counts)
 	case v.Kind == Inconclusive && r.relative() && v.NoBaseline:
@@ -303,7 +302,7 @@ func (j *Judge) describe(i int, v Verdict) string {
 		text += " It would have been rolled back, but the rule only observes."
 	}
 	if (r.source == ofErrors || r.source == ofClientErrors) && j.clustered() {
-		text += fmt.Sprintf(" Stable's errors come in clusters of clients (phi %s).", figures(j.Phi()))
+		text += fmt.Sprintf(" Stable's errors come in clusters of clients (phi %s).", Figures(j.Phi()))
 	}
 	if v.NoBaseline && !r.relative() {
 		text += " Stable had too few requests to compare with, so a fault of both versions looks like the candidate's."
@@ -322,7 +321,7 @@ func (r *judged) count2(c Counts) string {
 	case ofPace:
 		what = "too slow"
 	}
-	return fmt.Sprintf("%d of %d %s (%s%%)", c.Raw, c.N, what, figures(100*c.Rate()))
+	return fmt.Sprintf("%d of %d %s (%s%%)", c.Raw, c.N, what, Figures(100*c.Rate()))
 }
 
 // within says how long requests take.
@@ -332,6 +331,3 @@ func within(d time.Duration) string {
 	}
 	return fmt.Sprintf(" (%s)", formatDuration(d.Round(time.Second)))
 }
-
-// figures writes v with three significant figures.
-func figures(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }

@@ -8,12 +8,12 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
 )
@@ -126,7 +126,7 @@ func percent(share float64) string {
 	if share > 0 && share < 1e-5 {
 		return "<0.001%"
 	}
-	return strconv.FormatFloat(share*100, 'g', 3, 64) + "%"
+	return analysis.Figures(share*100) + "%"
 }
 
 // millis writes a latency in milliseconds.

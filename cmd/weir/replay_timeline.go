@@ -59,9 +59,9 @@ func ending(v replay.Verdict, to string) string {
 	if v.Rule != "" {
 		by = " by " + v.Rule
 	}
-	evidence := "evidence " + figures(v.Evidence)
+	evidence := "evidence " + analysis.Figures(v.Evidence)
 	if v.Threshold > 0 {
-		evidence += " of " + figures(v.Threshold)
+		evidence += " of " + analysis.Figures(v.Threshold)
 	}
 	return fmt.Sprintf("%s%s%s%s.\n%s requests of %s and %s of stable%s; %s.", strings.ToUpper(string(v.Verdict)), at, by, pathText(v.Path),
 		count(v.CandidateRequests), to, count(v.StableRequests), seen, evidence)

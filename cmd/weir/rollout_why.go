@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,7 +191,7 @@ func againstLimit(rate, limit float64) string {
 func remarks(r *api.Rollout, d *api.Decision) []string {
 	var lines []string
 	if d.Threshold > 0 {
-		line := fmt.Sprintf("evidence %s, threshold %s", figures(d.Evidence), figures(d.Threshold))
+		line := fmt.Sprintf("evidence %s, threshold %s", analysis.Figures(d.Evidence), analysis.Figures(d.Threshold))
 		if d.Evidence >= d.Threshold {
 			line += fmt.Sprintf(": if %s kept the limit, luck alone would get this far in at most %s of rollouts", r.To, percent(1/d.Threshold))
 		}
@@ -229,7 +228,7 @@ func writeRules(w io.Writer, r *api.Rollout, rules []api.Rule) error {
 			limit = percent(rule.Limit)
 		}
 		if rule.Threshold > 0 {
-			evidence = figures(rule.Evidence) + " of " + figures(rule.Threshold)
+			evidence = analysis.Figures(rule.Evidence) + " of " + analysis.Figures(rule.Threshold)
 		}
 		candidate := shareText(rule.CandidateBad, rule.CandidateRequests, rule.CandidateRate)
 		stable := shareText(rule.StableBad, rule.StableRequests, rule.StableRate)
@@ -259,14 +258,6 @@ func shareText(bad, requests uint64, rate float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%s of %s (%s)", count(bad), count(requests), percent(rate))
-}
-
-// figures writes a number that spans many sizes with three digits.
-func figures(v float64) string {
-	if v >= 1000 && v < 1e6 {
-		return count(uint64(v))
-	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
 // historyReason is where a reason is cut in the history: what decided it stands

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/weirproxy/weir/analysis"
 	"github.com/weirproxy/weir/control/api"
 )
 
@@ -83,11 +84,11 @@ func crossing(e api.Evidence) string {
 	}
 	switch {
 	case e.Crossed != nil && most >= e.Threshold:
-		return fmt.Sprintf("crossed %s at %s", figures(e.Threshold), span(seconds(*e.Crossed)))
+		return fmt.Sprintf("crossed %s at %s", analysis.Figures(e.Threshold), span(seconds(*e.Crossed)))
 	case e.Crossed != nil:
 		return fmt.Sprintf("failed at %s", span(seconds(*e.Crossed)))
 	}
-	return fmt.Sprintf("at most %s of %s", figures(most), figures(e.Threshold))
+	return fmt.Sprintf("at most %s of %s", analysis.Figures(most), analysis.Figures(e.Threshold))
 }
 
 // aroundText says what both versions did up to a decision.

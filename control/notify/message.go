@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -282,7 +281,7 @@ func (m *Message) numbers(ev *Event, at time.Time) {
 	m.fact(ev.From, counts(v.Stable, v.StableRate))
 	m.fact("Limit", percent(v.Limit))
 	if v.Threshold > 0 {
-		m.fact("Evidence", fmt.Sprintf("%s of %s needed", figures(v.Evidence), figures(v.Threshold)))
+		m.fact("Evidence", fmt.Sprintf("%s of %s needed", analysis.Figures(v.Evidence), analysis.Figures(v.Threshold)))
 	}
 }
 
@@ -290,15 +289,7 @@ func counts(c analysis.Counts, rate float64) string {
 	return fmt.Sprintf("%d of %d bad (%s)", c.Raw, c.N, percent(rate))
 }
 
-func percent(rate float64) string { return figures(100*rate) + "%" }
-
-// figures writes a number with three digits, or a large one whole.
-func figures(v float64) string {
-	if v >= 1000 && v < 1e15 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
-}
+func percent(rate float64) string { return analysis.Figures(100*rate) + "%" }
 
 // byline is "by @sarah via GitHub Actions".
 func byline(ev *Event) string {

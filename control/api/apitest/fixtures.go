@@ -18,7 +18,7 @@ func Broken() rollout.State {
 		Kind: analysis.Fail, Rule: "trigger-1", Path: analysis.PathFast, Action: analysis.Rollback, At: 7300 * time.Millisecond,
 		Stable: analysis.Counts{N: 7813, X: 4, Raw: 4}, Candidate: analysis.Counts{N: 412, X: 198, Raw: 201},
 		StableRate: 4. / 7813, CandidateRate: 201. / 412, Limit: .01, Evidence: 1.9e5, Threshold: 133,
-		Text: "error_rate > 1% is broken: 201 of 412 failed (48.8%) on the candidate, 4 of 7813 failed (0.0512%) on stable; evidence 1.9e+05 of 133 needed.",
+		Text: "error_rate > 1% is broken: 201 of 412 failed (48.8%) on the candidate, 4 of 7813 failed (0.0512%) on stable; evidence 190,000 of 133 needed.",
 	}
 	return rollout.State{
 		ID: "shop-7", Service: "shop", Strategy: configs.StrategyCanary, From: "blue", To: "green", Candidates: []string{"green"},
