@@ -66,6 +66,7 @@ on: [failed, rolled_back]
 	s.file("to-staging.yaml", `kind: Rollout
 service: shop-staging
 to: build
+migrations: [users-email-expand]
 strategy: blue-green
 smoke: [{get: /smoke, expect: {status: 200}}]
 bake: 2s
@@ -74,12 +75,14 @@ rollback: {triggers: [{condition: error_rate > 1%, duration: 10s}]}
 	s.file("to-production.yaml", `kind: Rollout
 service: shop
 to: build
+migrations: [users-email-expand]
 strategy: canary
 stages:
   - {name: canary, weight: 10%, duration: 2s}
   - {name: half, weight: 50%, duration: 2s, approval: manual}
   - {name: all, weight: 100%, duration: 1s}
 rollback: {triggers: [{condition: error_rate > 1%, duration: 10s}]}
+keep_previous: 30s
 `)
 
 	s.git(s.began, "init", "-q")
@@ -89,7 +92,6 @@ rollback: {triggers: [{condition: error_rate > 1%, duration: 10s}]}
 	s.tag("v1.4")
 	s.cut("v1.4", "v1.3")
 	s.ships("staging", "v1.4", false, func() { s.weir("release deployed shop v1.4 --environment staging") })
-	s.ships("production", "v1.4", false, func() { s.weir("release deployed shop v1.4 --environment production") })
 	s.stands(`
 		        staging  production
 		runs    v1.4     v1.4

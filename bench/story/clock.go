@@ -139,6 +139,9 @@ func (c *clock) figures(environment string) figures {
 		}
 		f.live++
 		upTo := slices.Index(c.versions, d.version) + 1
+		if f.live == 1 {
+			shipped = upTo - 1 // nobody remembers what was there before
+		}
 		for _, version := range c.versions[shipped:upTo] {
 			for _, at := range c.commits[version] {
 				leads[0] = append(leads[0], d.ended.from.Sub(at))

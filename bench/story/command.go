@@ -45,11 +45,14 @@ func (s *story) run(line string, want int) said {
 // says holds what was printed against what must be in it, in any order.
 func (o said) says(parts ...string) {
 	for _, part := range parts {
-		if !strings.Contains(o.text, part) {
+		if !o.has(part) {
 			o.s.check(fmt.Errorf("weir %s does not say %q:\n%s", o.line, part, o.text))
 		}
 	}
 }
+
+// has reports whether something was printed.
+func (o said) has(part string) bool { return strings.Contains(o.text, part) }
 
 // words splits a line as a shell would that knows single quotes alone.
 func words(line string) []string {

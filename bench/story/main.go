@@ -57,6 +57,7 @@ func run(o options) (err error) {
 		{"A feature behind a flag goes wrong", (*story).flag},
 		{"A version goes wrong", (*story).regression},
 		{"The mended version", (*story).mended},
+		{"The old column goes", (*story).contract},
 	} {
 		s.out.Printf("\n%d. %s\n\n", i, c.title)
 		if c.tell(s); s.err != nil {

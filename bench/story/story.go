@@ -58,10 +58,14 @@ func (s *story) measured(format string, args ...any) {
 	}
 }
 
-// build starts the build of a version in an environment and returns its address.
+// build starts the build of a version in an environment, unless it runs, and returns
+// its address.
 func (s *story) build(environment, version string) string {
 	if s.err != nil {
 		return ""
+	}
+	if o := s.builds[environment+" "+version]; o != nil {
+		return o.Address
 	}
 	o, err := s.lab.Origin(environment+"-"+version, time.Millisecond)
 	s.check(err)
