@@ -61,6 +61,17 @@ rules:
   - {name: staff, variant: "on", when: [{header: X-Staff}]}
   - {variant: "off", until: "2030-01-01T00:00:00Z", when: [{attribute: country, values: [CH, AT]}]}
 `))
+	migrated := func(environment, name, phase, state string, done int, breaks ...string) {
+		body := map[string]any{"phase": phase, "state": state, "steps": 3, "steps_done": done}
+		if len(breaks) > 0 {
+			body["breaks"] = breaks
+		}
+		w.tell(http.MethodPut, "/v1/migrations/shop/"+environment+"/"+name, body)
+	}
+	migrated("staging", "users-email", "expand", "done", 3)
+	migrated("production", "users-email", "expand", "done", 3)
+	migrated("staging", "users-email-fill", "migrate", "running", 1)
+	migrated("staging", "users-email-drop", "contract", "pending", 0, "v1.4.2")
 	w.tell(http.MethodPut, "/v1/flags/theme", lab.Document("kind: Flag\nname: theme\ntype: string\ndefault: plain\nvariants: {plain: plain, snow: snow and bells}\n"))
 }
 

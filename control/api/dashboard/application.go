@@ -33,6 +33,8 @@ type applicationPage struct {
 	Pending      []releaseRow // the oldest first
 	Releases     []releaseRow // the newest first
 	InAll        int          // releases
+	Databases    []string     // environments with Migrations
+	Migrations   []migrationRow
 	Deployments  []api.Deployment
 }
 
@@ -59,6 +61,7 @@ func (d *Dashboard) application(r *request) (content, error) {
 	for i := range p.Environments {
 		p.Known = append(p.Known, p.Environments[i].Name)
 	}
+	p.Databases, p.Migrations = migrationsOf(r.view, name)
 	p.Bars = barsOf(slices.DeleteFunc(slices.Clone(all), func(d api.Deployment) bool { return d.Environment != at.Environment }), at.Days, r.view.At)
 	p.Tasks = board.Tasks(name)
 	p.TasksInAll = len(p.Tasks)

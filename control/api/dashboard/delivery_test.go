@@ -10,6 +10,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control"
 	"github.com/weirproxy/weir/control/api/apitest"
+	"github.com/weirproxy/weir/control/migration"
 	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/rollout"
 )
@@ -50,6 +51,18 @@ func delivered(v *control.View) {
 		Plan: configs.Rollout{Service: "shop", To: "blue", Release: "v1.4.2"},
 	}
 	v.Rollouts = append(v.Rollouts, &control.RolloutView{State: first})
+	told := func(environment, name, phase string, state migration.State, done int, breaks ...string) control.MigrationView {
+		return control.MigrationView{Record: migration.Record{
+			Application: "shop", Environment: environment, Name: name, Phase: phase, State: state, Steps: 3, StepsDone: done, Breaks: breaks, By: "ana", At: ago(2),
+		}}
+	}
+	v.Migrations = []control.MigrationView{
+		told("production", "users-email", configs.PhaseExpand, migration.Done, 3),
+		told("production", "users-email-drop", configs.PhaseContract, migration.Pending, 0, "v1.4.2"),
+		told("production", "users-email-fill", configs.PhaseMigrate, migration.Running, 1),
+		told("staging", "users-email", configs.PhaseExpand, migration.Done, 3),
+		told("staging", "users-email-drop", configs.PhaseContract, migration.Done, 3, "v1.4.2"),
+	}
 	v.Flags = []control.FlagView{
 		{
 			Document: configs.Flag{
@@ -98,6 +111,12 @@ func TestApplication_ShowsTasksReleasesAndDeployments(t *testing.T) {
 	page, _ = b.get(200, "/applications/shop?environment=staging&days=7")
 	b.holds(page, "Nothing: staging has all that was released", "Delivery to staging, the last 7 days", "<option selected>staging</option>")
 	b.get(404, "/applications/none")
+
+	page, _ = b.get(200, "/applications/shop")
+	b.holds(page, "users-email-drop", `<span class="pill p-running">running, 1 of 3 steps</span>`, `v1.4.2 <span class="hot">no way back</span>`)
+	if strings.Index(page, "users-email-fill") > strings.LastIndex(page, "users-email<") {
+		t.Error("what is done comes before what is under way")
+	}
 
 	page, _ = b.get(200, "/applications/shop/releases/v1.5.0")
 	b.holds(page, "Breaking changes", "v1 prices are gone", "<b>cart</b>: take coupons", "c0ffee12", "Where it is now", "deployed to staging", "rolled back", "by Ana")
@@ -185,6 +204,7 @@ func TestDelivery_NamesAndLinksAreText(t *testing.T) {
 		v.Deployments = append(v.Deployments, release.Deployment{
 			ID: evil, Application: "shop", Environment: evil, Version: "v1.5.0", State: release.State(evil), By: evil, Via: evil, Link: "javascript:alert(3)", Reason: evil, StartedAt: v.At,
 		})
+		v.Migrations[0].Name, v.Migrations[0].Phase, v.Migrations[0].State, v.Migrations[0].By, v.Migrations[0].Breaks = evil, evil, migration.State(evil), evil, []string{evil}
 		f := &v.Flags[0]
 		f.Refused, f.Killed = evil, &control.Kill{Actor: evil, Reason: evil}
 		f.Document.Services = []string{evil}
