@@ -1,7 +1,7 @@
 package configs
 
-// Notifier sends events of rollouts to people or programs. Exactly one of Slack,
-// Email, PagerDuty and Webhook is set. Secrets are named by file, one line of
+// Notifier sends events of rollouts to people or programs, or to a tracker where
+// tasks are. Exactly one of Slack, Email, PagerDuty, Webhook and Tracker is set. Secrets are named by file, one line of
 // printable text each, below the `secrets` folder of every node; they are read
 // anew for each message and never shown.
 type Notifier struct {
@@ -12,21 +12,23 @@ type Notifier struct {
 	Email     *EmailTarget     `json:"email,omitempty" yaml:"email,omitempty"`
 	PagerDuty *PagerDutyTarget `json:"pagerduty,omitempty" yaml:"pagerduty,omitempty"`
 	Webhook   *WebhookTarget   `json:"webhook,omitempty" yaml:"webhook,omitempty"`
+	Tracker   *TrackerTarget   `json:"tracker,omitempty" yaml:"tracker,omitempty"`
 
 	// On names the events: `started`, `stage` (a stage or the bake begins, weights
 	// change by hand, a rollout starts over), `paused`, `resumed`, `approval` (a
 	// person is waited for), `waiting` (an environment that the plan requires is
 	// waited for, or a person goes on without it), `succeeded`, `failed` (ended before any user
 	// traffic), `rolled_back` (by weir), `aborted` (by a person), `observed` (a
-	// trigger with action notify broke), or `all`. At least one.
-	On []string `json:"on" yaml:"on"`
+	// trigger with action notify broke), or `all`. At least one. Empty: only for a
+	// tracker, whose `states` say it.
+	On []string `json:"on,omitempty" yaml:"on,omitempty"`
 
 	// Services limits the notifier to rollouts of these. Empty: of all.
 	Services []string `json:"services,omitempty" yaml:"services,omitempty"`
 }
 
-// Channel is how a notifier reaches its people: slack, email, pagerduty or
-// webhook. Empty: by none that this release knows.
+// Channel is how a notifier reaches its people: slack, email, pagerduty, webhook
+// or tracker. Empty: by none that this release knows.
 func (n *Notifier) Channel() string {
 	switch {
 	case n.Slack != nil:
@@ -37,6 +39,8 @@ func (n *Notifier) Channel() string {
 		return "pagerduty"
 	case n.Webhook != nil:
 		return "webhook"
+	case n.Tracker != nil:
+		return "tracker"
 	}
 	return ""
 }

@@ -46,8 +46,27 @@ func (n *Notifier) Validate() Problems {
 		targets++
 		n.Email.check(r)
 	}
+	if n.Tracker != nil {
+		targets++
+		n.Tracker.check(r)
+	}
 	if targets != 1 {
-		r.add("", "write one of slack, email, pagerduty or webhook", "the notifier has %d targets", targets)
+		r.add("", "write one of slack, email, pagerduty, webhook or tracker", "the notifier has %d targets", targets)
+	}
+	n.checkOn(r)
+	return r.problems
+}
+
+// checkOn checks what the notifier is told of.
+func (n *Notifier) checkOn(r *report) {
+	if n.Tracker != nil {
+		if len(n.On) > 0 {
+			r.add("on", "remove it; tracker.states says what is told", "a tracker is told of tasks, not of events")
+		}
+		if len(n.Services) > 0 {
+			r.add("services", "write tracker.applications", "tasks are of applications, not of services")
+		}
+		return
 	}
 	if len(n.On) == 0 {
 		r.add("on", "write on: [failed, rolled_back]", "the notifier is told of nothing")
@@ -64,7 +83,6 @@ func (n *Notifier) Validate() Problems {
 	if len(n.Services) > maxNotified {
 		r.add("services", "leave it out for all services", "there are %d services, more than %d", len(n.Services), maxNotified)
 	}
-	return r.problems
 }
 
 func (e *EmailTarget) check(r *report) {

@@ -121,10 +121,21 @@ func (c *Controller) courier(e *notify.Entry) (deliver func(context.Context) err
 	return func(ctx context.Context) error { return c.opts.Deliver(ctx, &doc, e) }, ""
 }
 
-// outcome is the entry after a delivery that failed.
+// goesOn reports whether a delivery ended without a failure, and left something.
+func goesOn(err error) bool {
+	p, ok := errors.AsType[*notify.Progress](err)
+	return ok && p.Err == nil
+}
+
+// outcome is the entry after a delivery that did not do everything.
 func outcome(e notify.Entry, err error, now time.Time) notify.Entry {
 	if err == nil {
 		return e
+	}
+	if p, ok := errors.AsType[*notify.Progress](err); ok {
+		if e.Moves = p.Left; p.Err == nil {
+			return e
+		}
 	}
 	e.Failures++
 	e.TriedAt = now
@@ -152,7 +163,9 @@ func (c *Controller) writeOutcome(ctx context.Context, e entry[notify.Entry], af
 // delivered takes in what came of a delivery. Was is the postman that sent it:
 // a leader that was relieved and leads again has a new one.
 func (c *Controller) delivered(was *postman, queue string, before, after notify.Entry, failure error, committed bool) {
-	c.count(after, failure)
+	if !goesOn(failure) {
+		c.count(after, failure)
+	}
 	p := c.postman
 	if was != p {
 		return
@@ -167,6 +180,9 @@ func (c *Controller) delivered(was *postman, queue string, before, after notify.
 		if committed {
 			delete(p.next, queue)
 		}
+		return
+	}
+	if goesOn(failure) {
 		return
 	}
 	pause := pauseAfter(after.Failures)

@@ -250,5 +250,5 @@ func (c *Controller) planApplyRelease(cmd ApplyRelease, now time.Time) (plan, er
 		return plan{}, refuse(Invalid, "leave it out, release the code, and run it when nothing needs what it takes away",
 			"release %q names contract %q, which breaks %s: never in the same release as code", doc.Name(), m.Name, strings.Join(m.Breaks, ", "))
 	}
-	return planPut(c, c.releaseDocuments(), putting[configs.Release]{doc.Name(), doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+	return c.planRelease(cmd, now)
 }

@@ -132,9 +132,12 @@ func (c *Controller) TestNotifier(ctx context.Context, name, actor string) (Repl
 	case c.opts.Deliver == nil:
 		return Reply{}, refuse(Unavailable, "ask another node", "this node sends no notifications")
 	}
+	doc := n.Document
+	if doc.Tracker != nil {
+		return c.tryTracker(&doc)
+	}
 	ctx, cancel := context.WithTimeout(ctx, deliveryLimit)
 	defer cancel()
-	doc := n.Document
 	err := c.opts.Deliver(ctx, &doc, &notify.Entry{
 		ID: "test/" + strings.ToLower(rand.Text()[:10]), To: notify.ToNotifier(name), Kind: notify.KindTest, At: time.Now(),
 		Event: notify.Event{Text: fmt.Sprintf("%s sent this from node %s", cmp.Or(actor, "somebody"), c.opts.Node)},

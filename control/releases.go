@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/configs"
+	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/store"
 )
@@ -176,13 +177,35 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 		return plan{}, err
 	}
 	text := fmt.Sprintf("%s %s in %s: %s", d.Application, d.Version, d.Environment, d.State)
-	return plan{write: true, reply: Reply{Name: d.Application, ID: d.ID, Created: !known, Text: text}, txn: store.Txn{
+	p := plan{write: true, reply: Reply{Name: d.Application, ID: d.ID, Created: !known, Text: text}, txn: store.Txn{
 		If: []store.Compare{store.ModRevision(store.DeploymentKey(d.ID), old.mod)},
 		Then: []store.Op{
 			store.Put(store.DeploymentKey(d.ID), value),
 			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "deployment " + string(d.State), Object: "deployments/" + d.ID, Text: text}),
 		},
-	}}, nil
+	}}
+	c.tellTrackers(&p.txn, cause{d.Application, d.ID, now, notify.Moves{Actor: d.By, Link: d.Link}}, func(is *situation) {
+		is.deployments = append(slices.DeleteFunc(is.deployments, func(o release.Deployment) bool { return o.ID == d.ID }), d)
+	})
+	return p, nil
+}
+
+// planRelease creates or replaces a release.
+func (c *Controller) planRelease(cmd ApplyRelease, now time.Time) (plan, error) {
+	doc := cmd.Document
+	p, err := planPut(c, c.releaseDocuments(), putting[configs.Release]{doc.Name(), doc, cmd.IfMatch, cmd.DryRun, cmd.Actor}, now)
+	if err != nil || !p.write {
+		return p, err
+	}
+	c.tellTrackers(&p.txn, cause{doc.Application, doc.Version, now, notify.Moves{Actor: cmd.Actor, Link: doc.Link}}, func(is *situation) {
+		same := func(o ReleaseView) bool { return o.Document.Name() == doc.Name() }
+		if i := slices.IndexFunc(is.releases, same); i >= 0 {
+			is.releases[i].Document = doc
+		} else {
+			is.releases = append(is.releases, ReleaseView{Document: doc})
+		}
+	})
+	return p, nil
 }
 
 // Release returns the release of that application and version.

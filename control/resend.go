@@ -41,7 +41,9 @@ func (c *Controller) planResend(cmd Resend, now time.Time) (plan, error) {
 		if len(again) == maxResent {
 			break
 		}
-		value, err := c.encode(e.raw, e.value.Revived(now))
+		revived := e.value.Revived(now)
+		c.refresh(&revived)
+		value, err := c.encode(e.raw, revived)
 		if err != nil {
 			panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
 		}

@@ -59,6 +59,7 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 		Changes: moved(ch.before, ch.after),
 	}))
 	c.enqueueEvents(&txn, ch)
+	c.moveTasks(&txn, ch)
 	return txn, nil
 }
 

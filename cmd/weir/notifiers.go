@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/api"
 )
 
@@ -21,7 +23,10 @@ func (c *cli) newNotifyCommand() *cobra.Command {
 		Use:   "test NAME",
 		Short: "Send a test message to a notifier",
 		Long: `test has the node that answers send a message to a notifier, at once, and says
-whether it was taken or why not. What is waiting for the notifier stays as it is.`,
+whether it was taken or why not. What is waiting for the notifier stays as it is.
+
+A tracker is sent nothing: test shows the requests that it would be sent, without
+their token, for a task of the newest release and each change that it is told of.`,
 		Example: `  weir notify test deployments`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -141,7 +146,7 @@ func (c *cli) getNotifiers(ctx context.Context, client *client) error {
 		}
 		t := newTable(w, "NOTIFIER", "CHANNEL", "ON", "WAITING", "DEAD", "LAST ERROR").yield("LAST ERROR", "ON")
 		for _, n := range list {
-			t.row(n.Name, orDash(n.Channel), strings.Join(n.Document.On, ","), fmt.Sprint(n.Waiting), fmt.Sprint(n.Dead), orDash(n.LastError))
+			t.row(n.Name, orDash(n.Channel), strings.Join(heard(&n.Document), ","), fmt.Sprint(n.Waiting), fmt.Sprint(n.Dead), orDash(n.LastError))
 		}
 		return t.end()
 	})
@@ -154,7 +159,7 @@ func (c *cli) getNotifier(ctx context.Context, client *client, name string) erro
 		return err
 	}
 	return c.print(a, func(w io.Writer) error {
-		fmt.Fprintf(w, "%s: %s, on %s\n", n.Name, orDash(n.Channel), strings.Join(n.Document.On, ", "))
+		fmt.Fprintf(w, "%s: %s, on %s\n", n.Name, orDash(n.Channel), strings.Join(heard(&n.Document), ", "))
 		if len(n.Document.Services) > 0 {
 			fmt.Fprintf(w, "of %s\n", strings.Join(n.Document.Services, ", "))
 		}
@@ -172,4 +177,18 @@ func (c *cli) getNotifier(ctx context.Context, client *client, name string) erro
 		}
 		return nil
 	})
+}
+
+// heard is what a notifier is told of.
+func heard(n *configs.Notifier) []string {
+	if n.Tracker == nil {
+		return n.On
+	}
+	var states []string
+	for _, s := range n.Tracker.States {
+		if !slices.Contains(states, s.State) {
+			states = append(states, s.State)
+		}
+	}
+	return states
 }

@@ -33,6 +33,8 @@ func (s *Sender) Check(n *configs.Notifier) []string {
 		try(n.PagerDuty.RoutingKeyFile, func(key string) error { return checkRoutingKey(n.PagerDuty.RoutingKeyFile, key) })
 	case n.Webhook != nil:
 		try(n.Webhook.SecretFile, anything)
+	case n.Tracker != nil:
+		try(n.Tracker.TokenFile, anything)
 	}
 	return problems
 }

@@ -4,8 +4,10 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/analysis"
@@ -45,6 +47,14 @@ type Entry struct {
 	Kind  string        `json:"kind"`           // one of rollout's Announce kinds
 	At    time.Time     `json:"at"`
 	Event Event         `json:"event"`
+
+	// Stream names what the entry is delivered in order of where that is not a
+	// rollout: `tasks:<application>`. Seq then is the revision that it was derived
+	// from, and ID says more. Empty: a rollout's event.
+	Stream string `json:"stream,omitempty"`
+
+	// Moves are the tasks that a tracker is still to be told of. Nil: none.
+	Moves *Moves `json:"moves,omitempty"`
 
 	// Failures counts the deliveries that failed since At; LastError is why the
 	// last did, without secrets; TriedAt when.
@@ -90,16 +100,36 @@ type Event struct {
 	Release     string `json:"release,omitempty"`
 }
 
-// Key is the entry's key below outbox/. Keys sort by rollout, then by sequence.
-func (e *Entry) Key() string { return fmt.Sprintf("%s/%08d/%s", e.Rollout, e.Seq, e.To) }
+// Key is the entry's key below outbox/. Keys sort by rollout or stream, then by
+// sequence.
+func (e *Entry) Key() string {
+	if e.Stream != "" {
+		return e.ID + "/" + e.To
+	}
+	return fmt.Sprintf("%s/%08d/%s", e.Rollout, e.Seq, e.To)
+}
+
+// InStream names an entry of a stream: the revision that its cause was derived from,
+// and the cause itself, for two causes may go by one revision.
+func InStream(stream string, revision int64, cause string) string {
+	return fmt.Sprintf("%s/%016d-%s", stream, revision, cause)
+}
 
 // Letter names the entry among all, in one word that fits into a path.
-func (e *Entry) Letter() string { return fmt.Sprintf("%s:%d:%s", e.Rollout, e.Seq, e.To) }
+func (e *Entry) Letter() string {
+	if e.Stream != "" {
+		return strings.ReplaceAll(e.Key(), "/", ":")
+	}
+	return fmt.Sprintf("%s:%d:%s", e.Rollout, e.Seq, e.To)
+}
 
 // Revived is a dead letter that is to be delivered after all. Its last error stays
 // to be seen until the next one.
 func (e Entry) Revived(now time.Time) Entry {
 	e.Dead, e.Failures, e.TriedAt, e.ResentAt = false, 0, time.Time{}, now
+	if e.Moves != nil {
+		e.Moves = e.Moves.again()
+	}
 	return e
 }
 
@@ -111,9 +141,9 @@ func (e *Entry) Begun() time.Time {
 	return e.At
 }
 
-// Queue names what is delivered in order: the entries of one rollout for one
-// recipient.
-func (e *Entry) Queue() string { return e.Rollout + " " + e.To }
+// Queue names what is delivered in order: the entries of one rollout or stream for
+// one recipient.
+func (e *Entry) Queue() string { return cmp.Or(e.Stream, e.Rollout) + " " + e.To }
 
 // ToNotifier and ToHook make the To of an Entry.
 func ToNotifier(name string) string { return "notifier:" + name }

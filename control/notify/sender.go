@@ -67,6 +67,9 @@ func (s *Sender) Close() { s.client.Close() }
 func (s *Sender) Send(ctx context.Context, n *configs.Notifier, e *Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
+	if n.Tracker != nil {
+		return s.tracker(ctx, n.Tracker, e)
+	}
 	m := Compose(e, s.Place)
 	if s.PublicURL != "" && e.Kind != KindTest {
 		page := Link{Name: "View rollout", URL: strings.TrimSuffix(s.PublicURL, "/") + "/rollouts/" + url.PathEscape(e.Rollout)}
