@@ -31,6 +31,7 @@ type applicationPage struct {
 	Tasks        []release.Task // of the newest releases first
 	TasksInAll   int
 	Pending      []releaseRow // the oldest first
+	PendingInAll int
 	Releases     []releaseRow // the newest first
 	InAll        int          // releases
 	Databases    []string     // environments with Migrations
@@ -67,8 +68,10 @@ func (d *Dashboard) application(r *request) (content, error) {
 	p.TasksInAll = len(p.Tasks)
 	slices.Reverse(p.Tasks)
 	p.Tasks = p.Tasks[:min(len(p.Tasks), tasksShown)]
-	for _, one := range board.Pending(name, at.Environment) {
-		p.Pending = append(p.Pending, releaseRowOf(&one, &app))
+	pending := board.Pending(name, at.Environment)
+	p.PendingInAll = len(pending)
+	for i := range pending[:min(len(pending), releasesShown)] {
+		p.Pending = append(p.Pending, releaseRowOf(&pending[i], &app))
 	}
 	releases := slices.Clone(board.ReleasesOf(name))
 	slices.Reverse(releases)

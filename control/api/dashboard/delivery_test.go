@@ -245,3 +245,26 @@ func TestApplications_AreFoundAndPaged(t *testing.T) {
 	b.holds(page, "service-070", "service-079")
 	b.lacks(page, "service-080")
 }
+
+// However much is under way, a page stays one that a browser brings up to date
+// without noticing.
+func TestPages_AreBounded(t *testing.T) {
+	b := newBench(t)
+	b.control.Change(func(v *control.View, _ int64) {
+		v.Services = append(v.Services, shop("shop"))
+		for i := range 300 {
+			v.Releases = append(v.Releases, control.ReleaseView{Document: configs.Release{Application: "shop", Version: fmt.Sprint("v", i), Tasks: []configs.Task{{ID: fmt.Sprint("T-", i)}}}})
+		}
+	})
+	for i := range 300 {
+		b.control.AddRollout(canary(fmt.Sprint("r", i), fmt.Sprintf("service-%03d", i)))
+	}
+	page, _ := b.get(200, "/rollouts")
+	b.holds(page, "The newest 50 of 300.")
+	sizes := []int{len(page)}
+	page, _ = b.get(200, "/applications/shop")
+	b.holds(page, "The oldest 50 of 300.", "100 of 300", "The newest 50 of 300.")
+	if sizes = append(sizes, len(page)); max(sizes[0], sizes[1]) > 120_000 {
+		t.Errorf("pages are %v bytes", sizes)
+	}
+}

@@ -14,7 +14,8 @@ const rolloutsShown = 50
 // rolloutsPage shows the rollouts, those in force first.
 type rolloutsPage struct {
 	Now      time.Time
-	InForce  []rolloutRow
+	InForce  []rolloutRow // the newest, at most rolloutsShown
+	Moving   int          // rollouts in force in all
 	Rest     []api.Rollout
 	Query    string
 	Pager    pager
@@ -38,6 +39,9 @@ func (d *Dashboard) rollouts(r *request) (content, error) {
 			continue
 		}
 		if one.InForce || !s.Phase.Final() {
+			if p.Moving++; p.Moving > rolloutsShown {
+				continue
+			}
 			summary := api.SummaryOf(one)
 			p.InForce = append(p.InForce, rolloutRow{summary, barOf(summary.Weights, summary.From)})
 			continue
