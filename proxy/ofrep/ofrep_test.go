@@ -104,6 +104,8 @@ func TestHandler_EvaluatesOne(t *testing.T) {
 	f("half", `{"context":{"plan":"pro"}}`, 400, `{"key":"half","errorCode":"TARGETING_KEY_MISSING"`)
 	f("half", `{"context":{"targetingKey":7}}`, 400, `{"key":"half","errorCode":"INVALID_CONTEXT"`)
 	f("half", `{"context":`, 400, `{"key":"half","errorCode":"PARSE_ERROR"`)
+	f("half", `{"context":"u"}`, 400, `{"key":"half","errorCode":"INVALID_CONTEXT"`)
+	f("half", `{"context":[]}`, 400, `"errorCode":"INVALID_CONTEXT"`)
 	f("half", `[]`, 400, `"errorCode":"PARSE_ERROR"`)
 	f("other", `{}`, 404, `{"key":"other","errorCode":"FLAG_NOT_FOUND"`)
 	f("half", `{"context":{"x":"`+strings.Repeat("x", maxBody)+`"}}`, 413, `"errorCode":"INVALID_CONTEXT"`)

@@ -2,6 +2,7 @@ package ofrep
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/weirproxy/weir/proxy/route"
@@ -20,7 +21,10 @@ func parse(body []byte) (s *subject, code, problem string) {
 		Context map[string]json.RawMessage `json:"context"`
 	}
 	if len(body) > 0 {
-		if err := json.Unmarshal(body, &request); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if err := json.Unmarshal(body, &request); errors.As(err, &wrong) && wrong.Field == "context" {
+			return nil, "INVALID_CONTEXT", "the context is no mapping but a " + wrong.Value
+		} else if err != nil {
 			return nil, "PARSE_ERROR", `the body is not {"context": {…}}: ` + err.Error()
 		}
 	}
