@@ -92,12 +92,12 @@ type deployments struct {
 	Body []Deployment
 }
 
-// maxDeployments bounds a list.
-const maxDeployments = 200
+// maxListed bounds lists of deployments and of releases.
+const maxListed = 200
 
 func (a *API) listDeployments(_ context.Context, in *deploymentsQuery) (*deployments, error) {
 	out := &deployments{Body: []Deployment{}}
-	out.Body = append(out.Body, deploymentsOf(a.Control.View().Board(), in.Application, in.Environment, maxDeployments)...)
+	out.Body = append(out.Body, deploymentsOf(a.Control.View().Board(), in.Application, in.Environment, maxListed)...)
 	return out, nil
 }
 

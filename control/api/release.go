@@ -27,7 +27,7 @@ type Deployment = release.Deployment
 func (a *API) registerReleases() {
 	register(a, route{
 		method: http.MethodGet, path: "/v1/releases", role: Viewer, id: "list-releases", tag: "releases",
-		summary: "List releases", description: "All releases, or those of one application, the newest first.",
+		summary: "List releases", description: "All releases, or those of one application, the newest first, at most 200.",
 	}, a.listReleases)
 	register(a, route{
 		method: http.MethodGet, path: "/v1/releases/{application}/{version}", role: Viewer, id: "get-release", tag: "releases",
@@ -70,12 +70,11 @@ func releaseOf(v *control.ReleaseView, b *release.Board) Release {
 			r.Environments = append(r.Environments, e.Name)
 		}
 	}
-	for _, one := range newestFirst(b.Deployments) {
-		if one.Application == d.Application && one.Version == d.Version {
+	for _, one := range b.DeploymentsOf(d.Application) {
+		if one.Version == d.Version {
 			r.Deployments = append(r.Deployments, one)
 		}
 	}
-	slices.Reverse(r.Deployments)
 	return r
 }
 
@@ -89,12 +88,14 @@ func (a *API) listReleases(_ context.Context, in *releasesOf) (*releases, error)
 	v := a.Control.View()
 	board := v.Board()
 	out := &releases{Body: []Release{}}
-	for i := range v.Releases {
+	for i := range slices.Backward(v.Releases) {
 		if in.Application == "" || v.Releases[i].Document.Application == in.Application {
 			out.Body = append(out.Body, releaseOf(&v.Releases[i], board))
 		}
+		if len(out.Body) == maxListed {
+			break
+		}
 	}
-	slices.Reverse(out.Body)
 	return out, nil
 }
 

@@ -38,12 +38,14 @@ type Running struct {
 // Board is what is where. It is read only.
 type Board struct {
 	Input
-	lines map[string]line // by application
+	lines  map[string]line          // by application
+	begun  map[string][]Deployment  // by application, in the order in which they began
+	places map[string][]Environment // by application
 }
 
 // NewBoard sorts what there is.
 func NewBoard(in Input) *Board {
-	b := &Board{Input: in, lines: map[string]line{}}
+	b := &Board{Input: in, lines: map[string]line{}, begun: map[string][]Deployment{}, places: map[string][]Environment{}}
 	byName := map[string][]configs.Release{}
 	for _, r := range in.Releases {
 		byName[r.Application] = append(byName[r.Application], r)
@@ -51,7 +53,27 @@ func NewBoard(in Input) *Board {
 	for name, all := range byName {
 		b.lines[name] = newLine(all)
 	}
+	for _, d := range in.Deployments {
+		b.begun[d.Application] = append(b.begun[d.Application], d)
+	}
+	for _, all := range b.begun {
+		slices.SortStableFunc(all, func(a, b Deployment) int {
+			return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
+		})
+	}
+	for _, name := range b.Applications() {
+		b.places[name] = b.environments(name)
+	}
 	return b
+}
+
+// DeploymentsOf are the deployments of an application in the order in which they
+// began. They must not be changed.
+func (b *Board) DeploymentsOf(application string) []Deployment { return b.begun[application] }
+
+// deployments are those into one environment.
+func (b *Board) deployments(application, environment string) []Deployment {
+	return slices.DeleteFunc(slices.Clone(b.begun[application]), func(d Deployment) bool { return d.Environment != environment })
 }
 
 // Applications are the names of all that is known, in order.
@@ -60,8 +82,8 @@ func (b *Board) Applications() []string {
 	for name := range b.lines {
 		seen[name] = true
 	}
-	for _, d := range b.Deployments {
-		seen[d.Application] = true
+	for name := range b.begun {
+		seen[name] = true
 	}
 	for _, r := range b.Running {
 		seen[r.Application] = true
@@ -85,7 +107,10 @@ type Environment struct {
 }
 
 // Environments are those of an application: production last, the others by name.
-func (b *Board) Environments(application string) []Environment {
+// They must not be changed.
+func (b *Board) Environments(application string) []Environment { return b.places[application] }
+
+func (b *Board) environments(application string) []Environment {
 	byName := map[string]*Environment{}
 	at := func(name string) *Environment {
 		if byName[name] == nil {
@@ -93,9 +118,10 @@ func (b *Board) Environments(application string) []Environment {
 		}
 		return byName[name]
 	}
-	for _, d := range sorted(b.Deployments, application, "") {
+	for i := range b.begun[application] {
+		d := &b.begun[application][i]
 		e := at(d.Environment)
-		e.Last = &d
+		e.Last = d
 		switch d.State {
 		case Live:
 			e.Version, e.Since, e.Candidate, e.Weight = d.Version, d.EndedAt, "", 0
@@ -161,7 +187,7 @@ func (b *Board) ReleasesOf(application string) []configs.Release {
 func (b *Board) Pending(application, environment string) []configs.Release {
 	l := b.lines[application]
 	var have, left set
-	for _, d := range sorted(b.Deployments, application, environment) {
+	for _, d := range b.deployments(application, environment) {
 		if d.State == Live {
 			have, left = moved(have, left, l.holds(d.Version))
 		}

@@ -230,3 +230,25 @@ func TestFromRollout_CountsWhatPeopleCount(t *testing.T) {
 		t.Error("weights by hand are a deployment")
 	}
 }
+
+// BenchmarkNewBoard is what an answer about releases costs where as much is known as is kept.
+func BenchmarkNewBoard(b *testing.B) {
+	var in Input
+	for i := range 2000 {
+		r := cut(fmt.Sprint("v", i), fmt.Sprint("TT-", i), float64(i), 1)
+		r.Application = fmt.Sprint("app", i%20)
+		in.Releases = append(in.Releases, r)
+	}
+	for i := range 6000 {
+		d := deployed("production", fmt.Sprint("v", i/3), Live, float64(i/3), float64(i/3)+1)
+		d.Application = fmt.Sprint("app", i/3%20)
+		in.Deployments = append(in.Deployments, d)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		board := NewBoard(in)
+		board.Tasks("app1")
+		board.Pending("app1", "production")
+		board.Metrics("app1", "production", noon, noon.Add(24*90*time.Hour))
+	}
+}

@@ -104,18 +104,3 @@ func met(r *rollout.State) bool {
 
 // DefaultEnvironment is that of services which name none.
 const DefaultEnvironment = "production"
-
-// sorted returns the deployments of an application in the order in which they
-// began; environment "" is all of them.
-func sorted(all []Deployment, application, environment string) []Deployment {
-	var own []Deployment
-	for _, d := range all {
-		if d.Application == application && (environment == "" || d.Environment == environment) {
-			own = append(own, d)
-		}
-	}
-	slices.SortStableFunc(own, func(a, b Deployment) int {
-		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return own
-}

@@ -46,7 +46,7 @@ func (b *Board) Metrics(application, environment string, from, to time.Time) Met
 		return !d.EndedAt.IsZero() && !d.EndedAt.Before(from) && d.EndedAt.Before(to)
 	}
 	met := 0
-	for _, d := range sorted(b.Deployments, application, environment) {
+	for _, d := range b.deployments(application, environment) {
 		switch {
 		case d.State == RolledBack || d.State == Aborted:
 			if within(&d) {

@@ -73,7 +73,7 @@ func (b *Board) prove(application, environment, version string) proof {
 	// What weir serves there is the release: attempts of its own that ended otherwise changed nothing.
 	settled := len(p.served) > 0 && len(p.others) == 0
 	earlier := map[string]bool{} // live before the release
-	for _, d := range sorted(b.Deployments, application, environment) {
+	for _, d := range b.deployments(application, environment) {
 		idle := settled && d.Rollout != "" && d.State != Live
 		if d.Version == version && d.State != Superseded && !idle {
 			p.last = &d
