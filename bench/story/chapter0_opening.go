@@ -55,7 +55,7 @@ health: {path: /healthz, interval: 500ms}
 	s.file("notifiers.yaml", fmt.Sprintf(`kind: Notifier
 name: deployments
 slack: {webhook_url_file: secrets/slack}
-on: [started, approval, succeeded, failed, rolled_back, aborted]
+on: [waiting, started, approval, succeeded, failed, rolled_back, aborted]
 ---
 kind: Notifier
 name: oncall
@@ -76,6 +76,7 @@ rollback: {triggers: [{condition: error_rate > 1%, duration: 10s}]}
 service: shop
 to: build
 migrations: [users-email-expand]
+requires: [{environment: staging, for: 10s}]
 strategy: canary
 stages:
   - {name: canary, weight: 10%, duration: 2s}

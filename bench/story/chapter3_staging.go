@@ -3,6 +3,7 @@ package main
 // staging deploys v1.5 to staging: its tasks are live there, and wait for
 // production alone.
 func (s *story) staging() {
+	s.refused("%s --ready-only", s.toProduction("v1.5", "@sarah")).says("v1.5 is not in staging")
 	s.ships("staging", "v1.5", false, func() {
 		s.weir("%s", s.toStaging("v1.5", "@sarah")).says("succeeded")
 	})

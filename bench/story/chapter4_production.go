@@ -1,9 +1,25 @@
 package main
 
-// production ramps v1.5: one user in ten, then as many as people let it.
+// production ramps v1.5 when it has proven itself in staging: one user in ten, then
+// as many as people let it.
 func (s *story) production() {
 	s.ships("production", "v1.5", false, func() {
 		s.weir("%s", s.toProduction("v1.5", "@sarah"))
+		s.waitsFor("environment")
+		s.weir("rollout status shop").says("waiting for environment", "v1.5 has been live in staging for")
+		s.stands(`
+			         staging  production
+			runs     v1.5     v1.4, waiting v1.5
+			pending  -        v1.5
+			SHOP-11  live     live
+			#34      live     merged
+			SHOP-12  live     merged
+		`)
+		s.told(s.slack, `
+			Rollout waits: shop v1.5 → production
+			…
+			<https://ci.example.com/v1.5|View pipeline>
+		`)
 		s.waitsFor("approval")
 		s.stands(`
 			         staging  production

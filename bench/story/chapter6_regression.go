@@ -24,7 +24,7 @@ func (s *story) regression() {
 	})
 	s.stable("v1.5")
 	s.suffer("a version fails, and is put back", began)
-	s.told(s.slack, `
+	s.told(s.slack, "Rollout waits: shop v1.6 → production\n…", `
 		Rollout started: shop v1.6 → production
 		by @tom via GitHub Actions
 		…

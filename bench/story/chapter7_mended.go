@@ -2,31 +2,43 @@ package main
 
 import "time"
 
-// mended ships v1.6.1, with what v1.6 was to bring.
+// mended ships v1.6.1, with what v1.6 was to bring. It cannot wait for staging.
 func (s *story) mended() {
 	s.commit("v1.6.1", time.Hour, "fix(search): answers again (SHOP-14)")
 	s.tag("v1.6.1")
 	s.cut("v1.6.1", "v1.6")
-	s.ships("staging", "v1.6.1", false, func() { s.weir("%s", s.toStaging("v1.6.1", "@tom")) })
-	s.told(s.slack, "Rollout started: shop v1.6.1 → staging\n…", "Rollout complete: shop v1.6.1 → staging\n…")
 	s.ships("production", "v1.6.1", false, func() {
 		s.weir("%s", s.toProduction("v1.6.1", "@tom"))
+		s.waitsFor("environment")
+		s.weir("rollout override shop --reason 'customers wait for the search'").says("v1.6.1 is not in staging")
 		s.waitsFor("approval")
 		s.stands(`
 			         staging  production
-			runs     v1.6.1   v1.5, 10% v1.6.1
-			pending  -        v1.6, v1.6.1
+			runs     v1.6     v1.5, 10% v1.6.1
+			pending  v1.6.1   v1.6, v1.6.1
 			SHOP-11  live     live
 			#34      live     live
 			SHOP-12  live     live
 			SHOP-13  live     10%
-			SHOP-14  live     10%
+			SHOP-14  merged   10%
 		`)
 		s.weir("rollout approve shop")
 		s.weir("rollout watch shop").says("succeeded")
 	})
 	s.stable("v1.6.1")
-	s.told(s.slack, "Rollout started: shop v1.6.1 → production\n…", "Approval wanted: shop v1.6.1 → production\n…", "Rollout approved: shop v1.6.1 → production\n…", "Rollout complete: shop v1.6.1 → production\n…")
+	s.told(s.slack, `
+		Rollout waits: shop v1.6.1 → production
+		…v1.6.1 is not in staging…
+		…
+	`, `
+		Gone on without what is required: shop v1.6.1 → production
+		…customers wait for the search…
+		…
+	`,
+		"Rollout started: shop v1.6.1 → production\n…", "Approval wanted: shop v1.6.1 → production\n…",
+		"Rollout approved: shop v1.6.1 → production\n…", "Rollout complete: shop v1.6.1 → production\n…")
+	s.ships("staging", "v1.6.1", false, func() { s.weir("%s", s.toStaging("v1.6.1", "@tom")) })
+	s.told(s.slack, "Rollout started: shop v1.6.1 → staging\n…", "Rollout complete: shop v1.6.1 → staging\n…")
 	s.told(s.pager, "resolve", "resolve")
 	s.silent(s.slack)
 	s.silent(s.pager)

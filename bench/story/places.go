@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -71,7 +72,7 @@ func placesOf(api *lab.API) ([][]string, error) {
 		head = append(head, e.Name)
 		text := e.Version
 		if e.Candidate != "" {
-			text += ", " + e.Weight + " " + e.Candidate
+			text += ", " + cmp.Or(e.Weight, "waiting") + " " + e.Candidate
 		}
 		runs = append(runs, text)
 		there, err := shopOf(api, e.Name)
