@@ -109,6 +109,17 @@ func (c *Collector) Collect(now int64, read func(tick int64) (stable, candidate 
 	}
 }
 
+// Idle reports whether Collect of the same tick would read nothing: whatever has
+// ended by then was emitted.
+func (c *Collector) Idle(now int64) bool {
+	for i := range c.streams {
+		if s := &c.streams[i]; s.next+s.delay < now {
+			return false
+		}
+	}
+	return true
+}
+
 // ripen makes the sample of one stream from a tick that ended age ticks ago.
 func (c *Collector) ripen(s *stream, age int64, stable, candidate *Outcomes) (Sample, bool) {
 	switch s.horizon {

@@ -152,7 +152,8 @@ type Controller struct {
 	tallying  bool      // it is there
 	lastLook  time.Time
 	looks     int
-	savedIn   int // the look that last stored evidence
+	savedIn   int    // the look that last stored evidence
+	stirred   uint64 // rises with whatever looks may act on, but time and traffic
 	lastView  time.Time
 	readAt    time.Time // when it was last seen that somebody reads Views
 	pictures  pictures
@@ -282,8 +283,12 @@ func (c *Controller) post(f func()) { _ = c.postUntil(context.Background(), f) }
 // postUntil is post for who does not wait beyond ctx. A nil error means that f
 // runs.
 func (c *Controller) postUntil(ctx context.Context, f func()) error {
+	stir := func() {
+		c.stirred++
+		f()
+	}
 	select {
-	case c.inbox <- f:
+	case c.inbox <- stir:
 		return nil
 	case <-c.stopped:
 		return refuse(Unavailable, "ask another node", "this node is stopping")

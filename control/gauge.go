@@ -72,10 +72,13 @@ func (g *gauges) due(what string, now time.Time, every time.Duration) bool {
 	return true
 }
 
+// nothing reports whether there is nothing to measure.
+func (g *gauges) nothing() bool { return len(g.checks) == 0 && !g.resources && len(g.metrics) == 0 }
+
 // gauge begins the measurements that are due of candidates with users.
 func (c *Controller) gauge(t *trial, now time.Time) {
 	g := t.gauges
-	if len(g.checks) == 0 && !g.resources && len(g.metrics) == 0 {
+	if g.nothing() {
 		return
 	}
 	doc := c.mirror.services[t.service].value

@@ -48,6 +48,7 @@ func (c *Controller) lookAs(leading bool, fence store.Compare, now time.Time) {
 	c.lastLook = now
 	if leading != c.leading {
 		c.leading = leading
+		c.stirred++
 		c.questions = map[string]*question{}
 		c.postman = newPostman() // what another leader did meanwhile is not known here
 		c.log.Info("leadership changed", zap.String("node", c.opts.Node), zap.Bool("leading", leading))
@@ -64,10 +65,13 @@ func (c *Controller) lookAs(leading bool, fence store.Compare, now time.Time) {
 		}
 		if !t.ended.IsZero() && now.Sub(t.ended) > aftermath {
 			c.endTrial(t)
+		} else if t.naps(tick, t.unseen, c.stirred) {
+			t.unseen = 0
 		} else if pair, ok := c.mirror.pair(t.id); ok {
 			c.lookAt(t, pair, tick, t.unseen, now, fence)
 			t.unseen = 0
 		}
+		c.saveDue(t, now)
 	}
 	if c.unretained {
 		c.retain(now)
@@ -97,7 +101,7 @@ func (c *Controller) lookAs(leading bool, fence store.Compare, now time.Time) {
 func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time.Duration, now time.Time, fence store.Compare) {
 	if !c.leading {
 		t.followLeader(c.mirror.evidence[t.id].value)
-	} else if t.ended.IsZero() && (pair.Rollout.Phase != rollout.Paused || pair.Rollout.Ending != nil) {
+	} else if t.runs(&pair) {
 		t.elapsed += delta
 		t.stageElapsed += delta
 	}
@@ -114,11 +118,7 @@ func (c *Controller) lookAt(t *trial, pair rollout.Pair, tick uint32, delta time
 	if c.leading {
 		c.step(t, pair, now, fence)
 	}
-	every := max(saveEvery, time.Duration(len(c.trials))*time.Second/savedAtMost)
-	if now.Sub(t.saved) >= every && t.ended.IsZero() && c.savedIn != c.looks {
-		c.savedIn = c.looks // one a look: requests may be waiting for this processor
-		c.save(t, now)
-	}
+	c.mayNap(t, &pair, tick)
 }
 
 // cutFailed cuts the candidates that are proven bad.
@@ -209,19 +209,6 @@ func (c *Controller) step(t *trial, pair rollout.Pair, now time.Time, fence stor
 	c.commit(t.service, t.id, txn)
 }
 
-// rests reports whether the state machine would say nothing: it did so when it was
-// last asked about this state, which time alone does not move yet, and there is
-// nothing to tell it.
-func (c *Controller) rests(t *trial, pair *rollout.Pair) bool {
-	switch {
-	case t.asked != c.mirror.standing(t.id), !t.ended.IsZero(), !pair.Rests(t.stageElapsed):
-		return false
-	case len(c.mirror.cuts[t.id]) > 0, len(c.cuts[t.id]) > 0, len(c.questions) > 0, t.gauges.run != nil:
-		return false
-	}
-	return !t.broken()
-}
-
 // stuck is for a state that no step can be taken from: somebody else wrote it.
 func (c *Controller) stuck(t *trial, err error, now time.Time) {
 	turn := c.turns[t.service].failed(now)
@@ -304,6 +291,16 @@ func (c *Controller) unanswered(t *trial, pair rollout.Pair, now time.Time) *rol
 // worth reports whether a step has anything to write.
 func worth(before, after rollout.Pair, effects []rollout.Effect) bool {
 	return changed(before, after) || slices.Contains(effects, rollout.Effect(rollout.DropCuts{}))
+}
+
+// saveDue stores what the trial knows when it is time for it, one trial a look:
+// requests may be waiting for this processor.
+func (c *Controller) saveDue(t *trial, now time.Time) {
+	every := max(saveEvery, time.Duration(len(c.trials))*time.Second/savedAtMost)
+	if now.Sub(t.saved) >= every && t.ended.IsZero() && c.savedIn != c.looks {
+		c.savedIn = c.looks
+		c.save(t, now)
+	}
 }
 
 // save stores what the trial knows: on this node's disk, and in etcd if it leads.

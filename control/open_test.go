@@ -74,6 +74,7 @@ func TestTrial_WithoutItsFuseHeedsProbesAlone(t *testing.T) {
 		t.Fatal("evidence that may have been spent cut the candidate")
 	}
 	b.opts.Endpoints.Endpoint("shop", "green", "127.0.0.1:9002").SetUp(false)
+	b.stirred++
 	for range 6 {
 		b.pass(time.Second)
 	}

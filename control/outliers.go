@@ -81,6 +81,7 @@ func (o *outliers) forget(gone func(*upstream.Endpoint) bool) {
 // tellEndpoint logs and publishes what became of an endpoint.
 func (c *Controller) tellEndpoint(e *upstream.Endpoint, to, reason string) {
 	c.unshown = true
+	c.stirred++
 	c.log.Warn("endpoint changed", zap.String("service", e.Service), zap.String("version", e.Version),
 		zap.String("endpoint", e.Address), zap.String("to", to), zap.String("reason", reason))
 	text := fmt.Sprintf("endpoint %s of %s is %s", e.Address, e.Version, to)

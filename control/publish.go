@@ -31,6 +31,7 @@ func (c *Controller) publish() {
 	}
 	c.refused = out.Refused
 	c.unretained = true
+	c.stirred++
 }
 
 func (c *Controller) compiled(service, version string) *route.Version {

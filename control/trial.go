@@ -51,6 +51,7 @@ type trial struct {
 	warmUp warmUp // of the next raise, or the last one
 
 	asked standing // what the state machine last had nothing to say of
+	nap   nap
 
 	place  int           // among many that take turns
 	unseen time.Duration // since the last look at it

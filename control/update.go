@@ -18,6 +18,7 @@ import (
 
 // update takes in what the store delivered and publishes what follows from it.
 func (c *Controller) update(u store.Update, now time.Time) {
+	c.stirred++
 	before := make(map[string]rollout.State)
 	for _, kv := range u.Puts {
 		if prefix, id := split(kv.Key); prefix == store.Rollouts {

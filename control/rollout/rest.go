@@ -1,36 +1,41 @@
 package rollout
 
 import (
+	"math"
 	"slices"
 	"time"
 
 	"github.com/weirproxy/weir/configs"
 )
 
-// Rests reports whether a Tick at this stage time has no effect and nothing to
-// write, whatever it says, unless a verdict in it is a failure or Observed has one.
-// It costs a hundredth of that Step: who looks many times a second at a rollout in
-// the middle of its stage need not take it through each. False promises nothing, and
-// true nothing of a pair that Step does not take.
-func (p Pair) Rests(elapsed time.Duration) bool {
+// Rest returns the stage time before which a Tick has no effect and nothing to write,
+// whatever it says, unless a verdict in it is a failure or Observed has one; 0: it may
+// have at any time. Who looks many times a second at a rollout in the middle of its
+// stage need not take it through a Step each time. It promises nothing of a pair that
+// Step does not take.
+func (p *Pair) Rest() time.Duration {
+	const always = time.Duration(math.MaxInt64)
 	r := &p.Rollout
 	if r.Ending != nil || r.asks() {
-		return false
+		return 0
 	}
 	switch {
 	case r.Phase == Paused:
-		return true
+		return always
 	case r.WaitingFor != WaitNothing, len(r.Missing) > 0:
-		return false
+		return 0
 	case r.Phase == Baking:
-		return elapsed < r.Plan.Bake.Std()
+		return r.Plan.Bake.Std()
 	case r.Phase != Progressing:
-		return false
+		return 0
 	case r.manual():
-		return true
+		return always
 	}
 	stage := &r.Plan.Stages[r.Stage]
-	return !stage.Early && elapsed < stage.Duration.Std()
+	if stage.Early {
+		return 0
+	}
+	return stage.Duration.Std()
 }
 
 // asks reports whether the plan has hooks, which may be asked at any time.

@@ -15,7 +15,7 @@ func TestPair_RestsInTheMiddleOfAStage(t *testing.T) {
 		p := beginnings(t)["bake"]
 		p.Rollout.Phase, p.Rollout.Stage, p.Rollout.WaitingFor = Progressing, 1, WaitNothing
 		change(&p)
-		if got := p.Rests(elapsed); got != want {
+		if got := elapsed < p.Rest(); got != want {
 			t.Errorf("%s: rests %v, want %v", name, got, want)
 		}
 	}

@@ -210,11 +210,11 @@ func checkStep(t failer, p, next Pair, h happening, effects []Effect) {
 	}
 }
 
-// checkRest holds a tick against what Rests said of it.
+// checkRest holds a tick against what Rest said of it.
 func checkRest(t failer, p, next Pair, h happening, effects []Effect) {
 	t.Helper()
 	tick, ok := h.event.(Tick)
-	if !ok || !p.Rests(h.elapsed) || tick.Verdict.Kind == analysis.Fail || len(tick.Observed) > 0 {
+	if !ok || h.elapsed >= p.Rest() || tick.Verdict.Kind == analysis.Fail || len(tick.Observed) > 0 {
 		return
 	}
 	for _, v := range tick.Candidates {
