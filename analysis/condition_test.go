@@ -51,6 +51,7 @@ func TestParseCondition_ReadsWhatOperatorsWrite(t *testing.T) {
 	f("orders_per_minute > 100", Condition{Metric: Named, Name: "orders_per_minute", Value: 100e6}, "orders_per_minute > 100")
 	f("balance < -0.5", Condition{Metric: Named, Name: "balance", Value: -500_000, Below: true}, "balance < -0.5")
 	f("queue > 0", Condition{Metric: Named, Name: "queue"}, "queue > 0")
+	f("orders < 0.8x baseline", Condition{Metric: Named, Name: "orders", Times: 800, Below: true}, "orders < 0.8x baseline")
 	f("queue > 2x baseline", Condition{Metric: Named, Name: "queue", Times: 2000}, "queue > 2x baseline")
 }
 
@@ -115,6 +116,7 @@ func TestParseCondition_SaysWhatIsWrongWhereAndWhatToWrite(t *testing.T) {
 	f("latency_p99 > 5ns", 14, "too short", "1us")
 	f("latency_p99 > 276s", 14, "longer than", "4m35s")
 	f("error_rate < 0.5x baseline", 13, "equals stable", "1x baseline")
+	f("memory < 0x baseline", 9, "is none", "1.5x baseline")
 	f("error_rate < 2x", 15, "of the baseline", "2x baseline")
 	f("error_rate < 2x stable", 16, `not of "stable"`, "2x baseline")
 	f("error_rate < 5000x baseline", 13, "never breaks", "1000x")

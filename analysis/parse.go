@@ -187,7 +187,9 @@ func (p *conditionParser) times(c *Condition, digits string, offset int) error {
 	switch {
 	case err != nil:
 		return p.fail(offset, `write a multiple such as "1.5x baseline"`, "%q is no multiple: %s", digits+"x", err)
-	case times < 1000:
+	case times == 0:
+		return p.fail(offset, `write a multiple such as "1.5x baseline"`, "a limit of 0x is none")
+	case times < 1000 && !c.Valued():
 		return p.fail(offset, `write at least "1x baseline"`, "a limit of %sx would fail a version that equals stable", digits)
 	case times > 1000_000:
 		return p.fail(offset, `write at most "1000x baseline"`, "a limit of %sx never breaks", digits)

@@ -32,6 +32,10 @@ func (p *Rollout) checkHold(r *report, i int) {
 	if stage.MaxHold > 0 && stage.MaxHold < stage.Duration {
 		r.add(field(path, "max_hold"), fmt.Sprintf("write at least %s", stage.Duration), "the stage lasts %s, longer than max_hold", stage.Duration)
 	}
+	if limit := p.MaxHold; limit > 0 && stage.MaxHold == 0 && limit < stage.Duration {
+		r.add(field(path, "duration"), fmt.Sprintf("write max_hold: %s or more, for the rollout or for this stage", stage.Duration),
+			"the stage lasts %s, longer than the rollout's max_hold %s", stage.Duration, limit)
+	}
 	switch {
 	case stage.MinSoak > 0 && !stage.Early:
 		r.add(field(path, "min_soak"), "write early: true, or remove min_soak", "min_soak has no meaning in a stage that does not end early")

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/weirproxy/weir/analysis"
 )
@@ -116,78 +115,6 @@ func (p *Rollout) checkStages(r *report) {
 		if len(stage.Name) > 128 || !isFieldValue(stage.Name) {
 			r.add(field(path, "name"), "write at most 128 printable characters", "the name of the stage is too long or not printable")
 		}
-	}
-}
-
-// checks checks the limits that a stage must pass.
-func (r *report) checks(path string, checks []analysis.Condition) {
-	if len(checks) > maxChecks {
-		r.add(path, fmt.Sprintf("keep at most %d", maxChecks), "there are %d checks", len(checks))
-	}
-	for i, c := range checks {
-		switch {
-		case c.IsZero():
-			r.add(item(path, i), "write a check such as error_rate < 1%", "the check is missing")
-		case c.Valued(): // either way round
-		case !counted(c):
-			r.add(item(path, i), fmt.Sprintf("write it as a trigger: {condition: %s, count: 3}", c), "%q cannot be a check", c)
-		case !c.Below:
-			r.add(item(path, i), "write "+strings.Replace(c.String(), ">", "<", 1), "a check says what must hold, but %q is written with >", c)
-		}
-		r.judgeable(item(path, i), c)
-	}
-}
-
-// triggers checks the limits whose break acts.
-func (r *report) triggers(path string, triggers []Trigger) {
-	if len(triggers) > maxTriggers {
-		r.add(path, fmt.Sprintf("keep at most %d", maxTriggers), "there are %d triggers", len(triggers))
-	}
-	for i, t := range triggers {
-		at, c := item(path, i), t.Condition
-		switch {
-		case c.IsZero():
-			r.add(field(at, "condition"), "write condition: error_rate > 1%", "the trigger has no condition")
-		case counted(c) && c.Below && !c.Valued():
-			r.add(field(at, "condition"), "write "+strings.Replace(c.String(), "<", ">", 1), "a trigger says what must not be, but %q is written with <", c)
-		case counted(c) && t.Count != 0:
-			r.add(field(at, "count"), "write duration: 5m instead", "%q takes a duration, not a count", c)
-		case !counted(c) && t.Duration != 0:
-			r.add(field(at, "duration"), "write count: 3 instead", "%q takes a count, not a duration", c)
-		}
-		if t.Duration != 0 && t.Duration < Duration(time.Second) {
-			r.add(field(at, "duration"), "write at least 1s", "%s is too short for a rate", t.Duration)
-		}
-		r.span(field(at, "duration"), t.Duration, Duration(24*time.Hour))
-		r.count(field(at, "count"), t.Count, 100)
-		r.choice(field(at, "action"), t.Action, "rollback", "pause", "notify")
-		r.choice(field(at, "confidence"), t.Confidence, "proven", "literal")
-		if t.Confidence == "literal" && !c.IsZero() && (!counted(c) || c.Valued()) {
-			r.add(field(at, "confidence"), "remove it", "%q is no rate: it has no confidence", c)
-		}
-		r.judgeable(field(at, "condition"), c)
-	}
-}
-
-// judgeable checks that a limit can be judged by counting.
-func (r *report) judgeable(path string, c analysis.Condition) {
-	if most := 100 * time.Second; c.Latency > most {
-		r.add(path, fmt.Sprintf("write at most %s", Duration(most)), "the limit of %q is longer than any answer is waited for", c)
-	}
-}
-
-// counted reports whether a condition has a duration, not a count.
-func counted(c analysis.Condition) bool {
-	return c.Metric != analysis.HealthCheck && c.Metric != analysis.SmokeTest
-}
-
-// latencyLimits checks that a recorder can count every limit.
-func (r *report) latencyLimits(path string, rules []analysis.Rule) {
-	if n := len(analysis.Policy{Rules: rules}.Levels()); n > analysis.MaxLevels {
-		r.add(path, "use at most two limits on latency relative to baseline", "the limits relative to baseline need %d latencies to be followed, more than %d", n, analysis.MaxLevels)
-	}
-	if n := len(analysis.Policy{Rules: rules}.Limits()); n > analysis.MaxLimits {
-		r.add(path, fmt.Sprintf("use at most %d", analysis.MaxLimits), "there are %d different latency limits", n)
 	}
 }
 
