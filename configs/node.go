@@ -104,7 +104,8 @@ type Control struct {
 
 	// PublicURL is where people reach this address with a browser, as
 	// https://weir.example.com: messages of notifiers then lead to
-	// <public_url>/rollouts/<id>. Empty: they do not.
+	// <public_url>/rollouts/<id>. With https:// the cookie of who logs in is for TLS
+	// alone, also where a load balancer ends it. Empty: neither.
 	PublicURL string `json:"public_url,omitempty" yaml:"public_url,omitempty"`
 
 	// Tokens is a file of tokens, relative to the node file, which `weir token

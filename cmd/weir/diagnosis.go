@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 
 	"github.com/weirproxy/weir/configs"
@@ -13,7 +14,7 @@ import (
 func (n *node) apiOptions() api.Options {
 	o := api.Options{
 		Control: n.controller, Metrics: n.writeMetrics, Ready: n.ready, Tokens: n.tokens, Version: version(), Log: n.log,
-		Level: n.logs.level,
+		Level: n.logs.level, HTTPS: byTLS(n.config.Control.PublicURL),
 	}
 	if n.logs.lines != nil {
 		o.Node = &diagnose.Node{
@@ -62,4 +63,10 @@ func filesOf(c *configs.Node) map[string]string {
 		}
 	}
 	return files
+}
+
+// byTLS reports whether a URL is one of HTTPS.
+func byTLS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https"
 }

@@ -57,6 +57,7 @@ type Options struct {
 	Ready   func() error    // why the node should get no traffic; nil: it is ready
 	Tokens  *Tokens         // nil: none are asked for; the address must then be loopback
 	Version string          // of weir
+	HTTPS   bool            // browsers reach the address by TLS, whoever ends it
 	Log     *zap.Logger     // nil: no log
 
 	Level *diagnose.Level // of the log; nil: it cannot be read or changed

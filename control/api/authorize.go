@@ -103,7 +103,7 @@ func (a *API) certified(r *http.Request, header http.Header) (identity, *Problem
 // resume finds out whose session a request belongs to. Nobody: it has none, or
 // one that is over.
 func (a *API) resume(r *http.Request) (identity, *Problem) {
-	id := sessionID(r)
+	id := a.sessionID(r)
 	if id == "" {
 		return identity{}, nil
 	}

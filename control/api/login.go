@@ -55,20 +55,20 @@ func (a *API) logIn(w http.ResponseWriter, r *http.Request) {
 		a.pages.Login(w, p.Status, Login{Next: next, Problem: p.Detail, Hint: hint})
 		return
 	}
-	if old := sessionID(r); old != "" {
+	if old := a.sessionID(r); old != "" {
 		a.sessions.end(old)
 	}
-	http.SetCookie(w, sessionCookie(r, a.sessions.open(sha256.Sum256([]byte(secret)), time.Now())))
+	http.SetCookie(w, a.sessionCookie(r, a.sessions.open(sha256.Sum256([]byte(secret)), time.Now())))
 	a.Log.Info("logged in", zap.String("actor", who.name), zap.Stringer("role", who.role), zap.Stringer("client", clientOf(r)))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 // logOut ends the session.
 func (a *API) logOut(w http.ResponseWriter, r *http.Request) {
-	if id := sessionID(r); id != "" {
+	if id := a.sessionID(r); id != "" {
 		a.sessions.end(id)
 	}
-	http.SetCookie(w, sessionCookie(r, ""))
+	http.SetCookie(w, a.sessionCookie(r, ""))
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 

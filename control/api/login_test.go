@@ -14,9 +14,9 @@ import (
 )
 
 // withPages has a page for each thing that the API leads a person to.
-func withPages(t *testing.T, tokens *api.Tokens) *bench {
+func withPages(t *testing.T, tokens *api.Tokens, edits ...func(*api.Options)) *bench {
 	t.Helper()
-	b := newBench(t, func(o *api.Options) { o.Tokens = tokens })
+	b := newBench(t, append(edits, func(o *api.Options) { o.Tokens = tokens })...)
 	show := func(w http.ResponseWriter, r *http.Request, who api.Person) {
 		_, _ = io.WriteString(w, r.URL.Path+" for "+who.Name+", "+who.Role.String())
 	}
@@ -72,6 +72,17 @@ func TestLogin_TheCookieIsOutOfReachOfPagesAndOtherSites(t *testing.T) {
 		}
 	}
 	f("http://127.0.0.1:9797/login", "weir", false)
+	plain := b
+	b = withPages(t, loadTokens(t, writeTokens(t)), func(o *api.Options) { o.HTTPS = true })
+	f("http://weir.example.com/login", "__Host-weir", true)
+	f("http://127.0.0.1:9797/login", "__Host-weir", true) // a load balancer that sets its own Host
+	if r := b.do("GET", "/v1/services", "", b.logIn(viewer), fromOwnPage); r.status != 200 {
+		t.Errorf("behind a load balancer the session is not found: %d", r.status)
+	}
+	if cookie := plain.logIn(viewer, "X-Forwarded-Proto: https"); !strings.HasPrefix(cookie, "Cookie: weir=") {
+		t.Errorf("a header decides the name of the cookie: %s", cookie)
+	}
+	b = plain
 	f("https://edge.example.com:9797/login", "__Host-weir", true)
 }
 

@@ -51,7 +51,7 @@ func (a *API) page(show Page) http.HandlerFunc {
 		}
 		who, p := a.identify(r, w.Header())
 		if p == nil {
-			show(w, r, Person{Name: who.name, Role: who.role, Session: sessionID(r) != ""})
+			show(w, r, Person{Name: who.name, Role: who.role, Session: a.sessionID(r) != ""})
 			return
 		}
 		w.Header().Del("WWW-Authenticate")

@@ -95,10 +95,15 @@ func (s *sessions) end(id string) {
 // sessionCookie is the cookie that carries an id. Cookies do not tell ports
 // apart, and several nodes on one machine shall not log each other's people
 // out, so the port is part of its name.
-func sessionCookie(r *http.Request, id string) *http.Cookie {
+//
+// It is Secure where this address serves TLS and where browsers reach it by TLS that
+// something before it ends: a browser that is led to the plain address then keeps it
+// to itself, whoever listens on the way. The node's own setting says so and no header:
+// what a request claims must not decide under which name a session is looked for.
+func (a *API) sessionCookie(r *http.Request, id string) *http.Cookie {
 	c := &http.Cookie{
 		Name: "weir", Value: id, Path: "/", MaxAge: int(sessionLife / time.Second),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil || a.HTTPS,
 	}
 	if c.Secure {
 		c.Name = "__Host-weir" // browsers take that only from this host, by TLS
@@ -113,8 +118,8 @@ func sessionCookie(r *http.Request, id string) *http.Cookie {
 }
 
 // sessionID is the id that a request carries, empty without one.
-func sessionID(r *http.Request) string {
-	c, err := r.Cookie(sessionCookie(r, "").Name)
+func (a *API) sessionID(r *http.Request) string {
+	c, err := r.Cookie(a.sessionCookie(r, "").Name)
 	if err != nil {
 		return ""
 	}
