@@ -130,9 +130,9 @@ func (f *finder) service(s configs.Service) {
 		f.add(s.Advise, Advice{NoNotifications, object, "nobody is told when a rollout fails or is put back",
 			"weir puts traffic back by itself, and the fault stays until somebody hears of it", "Apply a Notifier with on: [rolled_back, failed, paused]"})
 	}
-	if !f.staged[s.Application] {
+	if !f.staged[s.Application] && !f.required(s.Name) {
 		f.add(s.Advise, Advice{NoStaging, object, fmt.Sprintf("application %s has no staging environment that weir knows", s.Application),
-			"The first place where a version runs is then the one with the users", "Give the staging service environment: staging and the same application, or report its deployments"})
+			"The first place where a version runs is then the one with the users", "Give the staging service environment: staging and the same application, or report its deployments; then write requires: [{environment: staging, for: 1h}] in the rollouts"})
 	}
 }
 
@@ -162,6 +162,11 @@ func (f *finder) notified(service string) bool {
 	})
 }
 
+// required reports whether a rollout of a service wants it to prove itself elsewhere.
+func (f *finder) required(service string) bool {
+	return slices.ContainsFunc(f.Rollouts, func(r configs.Rollout) bool { return r.Service == service && len(r.Requires) > 0 })
+}
+
 // rollout looks for what a plan lacks.
 func (f *finder) rollout(r *configs.Rollout) {
 	object := "rollout of " + r.Service
@@ -179,6 +184,10 @@ func (f *finder) rollout(r *configs.Rollout) {
 	if len(r.Smoke) == 0 && !flag {
 		f.add(r.Advise, Advice{NoSmokeCheck, object, "nothing is asked of the version before its first user",
 			"A build that cannot start or answer at all need not meet anybody", "Write smoke: [{get: /healthz}]"})
+	}
+	if len(r.Requires) == 0 && known && inProduction && f.staged[s.Application] {
+		f.add(r.Advise, Advice{NoStaging, object, "it may begin before the release was in any other environment",
+			"What staging would have shown is then shown to the users", "Write requires: [{environment: staging, for: 1h}]"})
 	}
 	if !observed(r) {
 		f.add(r.Advise, Advice{NoObservation, object, "no stage lasts and nothing bakes, so the version is stable before it was watched",

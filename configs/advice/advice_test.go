@@ -35,7 +35,7 @@ const (
 	staging = "---\nkind: Service\nname: shop-staging\napplication: shop\nenvironment: staging\nroutes: [{host: staging.example.com}]\nstable: blue\nversions: {blue: {endpoints: [127.0.0.1:9002]}}\n"
 	fridays = "---\nkind: Freeze\nname: fridays\nschedule: {days: [thu, fri], from: \"12:00\", to: \"24:00\", time_zone: Europe/Lisbon}\n"
 	oncall  = "---\nkind: Notifier\nname: oncall\nwebhook: {url: \"https://example.com\"}\non: [rolled_back]\n"
-	careful = "---\nkind: Rollout\nservice: shop\nto: green\nstrategy: canary\nsmoke: [{get: /healthz}]\nstages: [{weight: 5%, duration: 10m, checks: [error_rate < 1%]}, {weight: 100%, duration: 10m}]\n"
+	careful = "---\nkind: Rollout\nservice: shop\nto: green\nstrategy: canary\nrequires: [{environment: staging, for: 1h}]\nsmoke: [{get: /healthz}]\nstages: [{weight: 5%, duration: 10m, checks: [error_rate < 1%]}, {weight: 100%, duration: 10m}]\n"
 	hasty   = "---\nkind: Rollout\nservice: shop\nto: green\nstrategy: canary\nstages: [{weight: 50%}, {weight: 100%}]\n"
 	boom    = "---\nkind: Rollout\nservice: shop\nto: green\nstrategy: all-at-once\nrollback: {triggers: [{condition: error_rate > 1%}]}\nsmoke: [{get: /healthz}]\n"
 )
@@ -49,8 +49,9 @@ func TestFind_SaysWhatIsMissing(t *testing.T) {
 	}
 	f(service, "no-freeze no-notifications no-staging")
 	f(service+staging+fridays+oncall+careful, "")
-	f(service+staging+fridays+oncall+hasty, "no-observation no-smoke-check no-triggers")
-	f(service+staging+fridays+oncall+boom, "all-at-once")
+	f(service+fridays+oncall+careful, "")
+	f(service+staging+fridays+oncall+hasty, "no-observation no-smoke-check no-staging no-triggers")
+	f(service+staging+fridays+oncall+boom, "all-at-once no-staging")
 	f(strings.Replace(service, "name: shop", "name: shop\nenvironment: staging", 1)+boom, "")
 	f(service+staging+strings.Replace(fridays, "from: \"12:00\"", "from: \"20:00\"", 1)+oncall, "no-freeze")
 	f(service+staging+strings.Replace(fridays, "schedule:", "services: [search]\nschedule:", 1)+oncall, "no-freeze")

@@ -57,6 +57,12 @@ func TestStages_SayWhereARolloutStands(t *testing.T) {
 	if s := steps[2]; s.What != "50%" || s.Note != "then waits for a person" {
 		t.Errorf("%+v", s)
 	}
+	required := plan()
+	required.Requires = []configs.Require{{Environment: "qa"}, {Environment: "staging"}}
+	required.Stages[0].Approval = "manual"
+	if s := stagesOf(&api.Rollout{Plan: required, To: "green", Phase: rollout.Pending, Stage: -1})[0]; s.Note != "after qa and staging, after approval" {
+		t.Errorf("%+v", s)
+	}
 	if stagesOf(&api.Rollout{Strategy: configs.StrategyManual, Plan: &configs.Rollout{}}) != nil {
 		t.Error("weights by hand have stages")
 	}
@@ -93,6 +99,8 @@ func TestVerbs_SayWhatWillHappen(t *testing.T) {
 	f("undo", func(r *api.Rollout) { r.Phase = rollout.Succeeded }, "blue becomes the stable version of shop again")
 	f("retry", func(r *api.Rollout) { r.Phase = rollout.Aborted }, "a new rollout of green")
 	f("approve", func(r *api.Rollout) { r.Reason = "waits for 1 approval" }, "Waits for 1 approval.")
+
+	f("override", func(r *api.Rollout) { r.Missing = []string{"v2 is not in staging"} }, "V2 is not in staging.")
 
 	r := api.Rollout{Allowed: []string{"undo", "abort", "promote"}, Plan: plan(), Stages: 3}
 	var names []string

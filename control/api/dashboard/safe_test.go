@@ -78,6 +78,7 @@ func TestPages_NamesAndReasonsAreText(t *testing.T) {
 	s.Phase, s.WaitingFor = rollout.Paused, rollout.Wait(evil)
 	s.History = []rollout.Transition{{To: rollout.Phase(evil), Actor: evil, Reason: evil, Weights: s.Weights}}
 	s.Plan.Stages[1].Name = evil
+	s.Overridden = &rollout.Override{Actor: evil, Reason: evil, Missing: []rollout.Missing{{Text: evil}}}
 	s.Plan.Meta = map[string]string{"a" + evil: "javascript:alert(1)", "b": "JaVaScRiPt://%0aalert(1)", "c": "data:text/html," + evil, "d": "https://ok.example/" + evil, "e": "//evil.example/x", "f": " javascript:alert(1)", "g": "https:javascript"}
 	b.control.AddRollout(s)
 	b.control.Change(func(v *control.View, _ int64) {
@@ -86,6 +87,7 @@ func TestPages_NamesAndReasonsAreText(t *testing.T) {
 		v.Services[0].Versions[0].Endpoints[0].Address = evil
 		v.Services[0].State.Stable = evil
 		v.Rollouts[0].Rules = []analysis.RuleReport{{State: analysis.RuleState(evil), Verdict: analysis.Verdict{Kind: analysis.Fail, Rule: evil, Text: evil, Threshold: 5, Evidence: 2}}}
+		v.Rollouts[0].Missing = []string{evil}
 		v.Rollouts[0].Cuts = []rollout.Cut{{Node: evil, Version: evil, Reason: evil}}
 		v.Nodes[0].Name, v.Nodes[0].Boot, v.Nodes[0].Version, v.Nodes[0].Refused = evil, evil, evil, map[string]string{evil: evil}
 		v.Node, v.LeaderNode, v.Store.Err, v.Store.Connected = evil, evil, evil, false
