@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -214,5 +215,52 @@ func TestFlag_ANewOneIsNotKilled(t *testing.T) {
 	gone := store.Delete(store.KillKey("checkout"))
 	if err != nil || !slices.ContainsFunc(p.txn.Then, func(o store.Op) bool { return reflect.DeepEqual(o, gone) }) {
 		t.Errorf("%v, %+v", err, p.txn.Then)
+	}
+}
+
+// What waits for its turn, or began just when the flag was killed, gives it to nobody.
+func TestFlag_NothingIsReleasedWhileItIsKilled(t *testing.T) {
+	l := newLab(t)
+	l.do(ApplyFlag{Document: checkout(), Actor: "ann"})
+	first := l.do(StartRollout{Plan: rampOf("checkout", stage(5000, time.Hour), stage(10_000, 0)), Actor: "ann"}).ID
+	plan := rampOf("checkout", stage(5000, time.Hour), stage(10_000, 0))
+	plan.Concurrency = "queue"
+	second := l.do(StartRollout{Plan: plan, Actor: "ann"}).ID
+	l.until("the second waits", func() bool { return l.phase(second) == rollout.Queued })
+	l.do(KillFlag{Name: "checkout", Actor: "bob"})
+	if p := l.phase(first); p != rollout.Aborted {
+		t.Errorf("the first is %s", p)
+	}
+	l.do(RestoreFlag{Name: "checkout", Actor: "bob"})
+	l.until("the second has begun", func() bool { return l.on("checkout") > 400 })
+
+	// The kill of another node, which did not know of the rollout.
+	value, err := json.Marshal(Kill{At: time.Now(), Actor: "bob"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.opts.Store.Commit(t.Context(), store.Txn{Then: []store.Op{store.Put(store.KillKey("checkout"), value)}}); err != nil {
+		t.Fatal(err)
+	}
+	l.until("the second is aborted", func() bool { return l.phase(second) == rollout.Aborted })
+}
+
+func TestQueue_WaitsWhileTheFlagIsKilled(t *testing.T) {
+	c := newBare(t)
+	doc, now := checkout(), shopTime()
+	s := doc.Service()
+	r := rollout.State{ID: "r1", Service: s.Name, Strategy: configs.StrategyFlag, From: "off", To: "on", Phase: rollout.Queued, Plan: rampOf("checkout", stage(10_000, 0)), StartedAt: now}
+	u := store.Update{Full: true, Revision: 3, Puts: []store.KV{
+		kv(store.FlagKey("checkout"), doc, 1), kv(store.StateKey(s.Name), rollout.NewService(s, now), 1),
+		kv(store.RolloutKey("r1"), r, 2), kv(store.KillKey("checkout"), Kill{At: now, Actor: "bob"}, 3),
+	}}
+	c.update(u, now)
+	c.beginQueued(now, store.Compare{})
+	if c.turns[s.Name].underWay {
+		t.Error("the rollout has begun")
+	}
+	c.update(store.Update{Revision: 4, Deletes: []string{store.KillKey("checkout")}}, now)
+	if c.beginQueued(now, store.Compare{}); !c.turns[s.Name].underWay {
+		t.Error("the rollout does not begin when the flag is restored")
 	}
 }

@@ -125,6 +125,22 @@ func (c *Controller) dropKills() {
 	}
 }
 
+// endKilled aborts what was begun of a flag at the moment when somebody killed it:
+// nobody meets the variant, so time alone would give it to all of them. Only the
+// leader does it.
+func (c *Controller) endKilled(now time.Time) {
+	for flag, kill := range c.mirror.kills {
+		id := configs.FlagService(flag)
+		if _, ok := c.mirror.inForce(id); !ok || c.waits(id, now) {
+			continue
+		}
+		if p, err := c.writeKill(flag, kill.value, now); err == nil && len(p.txn.If) > 0 {
+			p.txn.If = append(p.txn.If, store.ModRevision(store.KillKey(flag), kill.mod)) // not restored meanwhile
+			c.commit(id, "", p.txn)
+		}
+	}
+}
+
 // settleKills forgets the kills that etcd has or had, and writes the others again.
 func (c *Controller) settleKills(now time.Time) {
 	if !c.loaded {

@@ -83,6 +83,7 @@ func (c *Controller) lookAs(leading bool, fence store.Compare, now time.Time) {
 	if leading {
 		c.prune(now, fence)
 		c.deliver(now, fence)
+		c.endKilled(now)
 		c.beginQueued(now, fence)
 		c.forgetQuestions(now)
 		c.turnKeys(now, fence)

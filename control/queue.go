@@ -76,7 +76,7 @@ func (c *Controller) beginQueued(now time.Time, fence store.Compare) {
 		service := c.mirror.rollouts[id].value.Service
 		state, ok := c.mirror.states[service]
 		doc, known := c.mirror.services[service]
-		if tried[service] || !ok || !known || state.value.Rollout != "" || c.waits(service, now) {
+		if tried[service] || !ok || !known || state.value.Rollout != "" || c.waits(service, now) || c.alive(service) != nil {
 			continue
 		}
 		tried[service] = true
