@@ -118,6 +118,39 @@ func TestFlag_AViewShowsWhatItsVariantsDid(t *testing.T) {
 	stop()
 }
 
+func TestFlag_ATryoutGetsWhatUsersGetAndSaysWhy(t *testing.T) {
+	l := newLab(t)
+	doc := checkout()
+	doc.Split = map[string]configs.Weight{"off": 5000, "on": 5000}
+	doc.Rules = []configs.FlagRule{
+		{Variant: "off", Environments: []string{"staging"}, When: []configs.FlagCondition{{Attribute: "plan", Values: []string{"free"}}}},
+		{Name: "staff", Variant: "on", When: []configs.FlagCondition{{Header: "X-Staff"}}},
+	}
+	l.do(ApplyFlag{Document: doc, Actor: "ann"})
+	l.until("the flag is there", func() bool { return l.on("checkout") > 0 })
+	f := func(who Tryout, want string) {
+		t.Helper()
+		got, ok := l.TryFlag("checkout", who)
+		if text := strings.TrimSpace(got.Variant + " " + string(got.Value) + " " + got.Reason + " " + got.Rule); !ok || text != want {
+			t.Errorf("%+v gets %q, want %q", who, text, want)
+		}
+	}
+	f(Tryout{Attributes: map[string]string{"plan": "free"}, Environment: "staging"}, "off false rule 1")
+	f(Tryout{Attributes: map[string]string{"plan": "free"}, Headers: map[string]string{"x-staff": "1"}}, "on true rule staff")
+	f(Tryout{Cookies: map[string]string{"X-Staff": "1"}}, "off false keyless")
+	for i := range 50 {
+		key := fmt.Sprint("user-", i)
+		table := l.tables.Load().Flag("checkout")
+		variant := table.Variants[table.Evaluate(user(key), "", 0).Variant]
+		f(Tryout{Key: key}, variant.Name+" "+string(variant.Value)+" split")
+	}
+	l.do(KillFlag{Name: "checkout", Actor: "ann"})
+	f(Tryout{Headers: map[string]string{"X-Staff": "1"}}, "off false killed")
+	if _, ok := l.TryFlag("none", Tryout{}); ok {
+		t.Error("a flag that is not there gives something")
+	}
+}
+
 func TestFlag_AVariantThatBreaksRequestsIsOffEverywhere(t *testing.T) {
 	l := newLab(t)
 	l.do(ApplyFlag{Document: checkout(), Actor: "ann"})

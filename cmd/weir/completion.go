@@ -23,7 +23,7 @@ func (c *cli) complete(root *cobra.Command) {
 	arguments := map[string]cobra.CompletionFunc{
 		"get": c.kindThenName, "delete": c.kindThenName,
 		"weights": c.serviceThenVersions, "top": first(services), "audit": first(c.offer(objectNames)),
-		"flag kill": first(c.offer(flagNames)), "flag restore": first(c.offer(flagNames)), "flag weights": first(c.offer(flagNames)),
+		"flag kill": first(c.offer(flagNames)), "flag restore": first(c.offer(flagNames)), "flag weights": first(c.offer(flagNames)), "flag evaluate": first(c.offer(flagNames)),
 		"notify test": first(c.offer(notifierNames)), "rollout history": first(services),
 		"rollout status": first(rollouts), "rollout watch": first(rollouts), "rollout why": first(rollouts),
 		"apply": nothing, "freeze": nothing, "version": nothing, "demo": nothing, "serve": nothing,

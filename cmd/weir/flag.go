@@ -18,7 +18,7 @@ func flagPath(name string) string { return "/v1/flags/" + url.PathEscape(name) }
 
 func (c *cli) newFlagCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "flag kill|restore|weights NAME",
+		Use:   "flag kill|restore|weights|evaluate NAME",
 		Short: "Switch a feature flag off, and on again, or move its shares",
 		Long: `flag acts on feature flags, which are documents of kind Flag: ` + "`weir apply -f FILE`" + `
 makes them, ` + "`weir get flags`" + ` shows them, and a rollout with ` + "`flag:`" + ` in place of
@@ -52,7 +52,7 @@ a restart of that node, and an apply does not undo it.`,
 			return c.actOnFlag(cmd.Context(), args[0], "restore", nil)
 		},
 	}
-	cmd.AddCommand(kill, restore, c.newFlagWeightsCommand())
+	cmd.AddCommand(kill, restore, c.newFlagWeightsCommand(), c.newFlagEvaluateCommand())
 	return cmd
 }
 

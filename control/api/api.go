@@ -45,6 +45,8 @@ type Controller interface {
 	CheckPlan(p *configs.Rollout) []string
 	// TestNotifier sends a message to a notifier from this node.
 	TestNotifier(ctx context.Context, name, actor string) (control.Reply, error)
+	// TryFlag evaluates a flag for a user that is made up. False: there is none.
+	TryFlag(name string, who control.Tryout) (control.Tried, bool)
 	// Applied waits until every live node has applied a revision.
 	Applied(ctx context.Context, revision int64) error
 	CatchUp(ctx context.Context) error
@@ -98,6 +100,7 @@ func New(o Options) *API {
 	a.registerFreezes()
 	a.registerAdvice()
 	a.registerFlags()
+	a.registerTryouts()
 	a.registerReleases()
 	a.registerMigrations()
 	a.registerDeployments()

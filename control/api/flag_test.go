@@ -18,6 +18,11 @@ func TestFlag_IsPutKilledRestoredAndDeleted(t *testing.T) {
 	if r := b.do("GET", "/v1/flags", ""); r.status != 200 || !strings.Contains(r.body, `"value":{"bg":"#000"}`) {
 		t.Errorf("the list is %s", r.body)
 	}
+	tried := b.want(http.StatusOK, b.do("POST", "/v1/flags/theme/evaluate", `{"key": "user-7", "headers": {"X-Staff": "1"}}`))
+	if value, _ := tried["value"].(map[string]any); tried["variant"] != "light" || tried["reason"] != "static" || value["bg"] != "#fff" {
+		t.Errorf("tried: %v", tried)
+	}
+	b.wantProblem(http.StatusNotFound, b.do("POST", "/v1/flags/other/evaluate", `{}`), `there is no flag "other"`)
 	b.want(http.StatusOK, b.do("POST", "/v1/flags/theme/kill", `{"reason": "it blinds"}`))
 	killed, _ := b.want(http.StatusOK, b.do("GET", "/v1/flags/theme", ""))["killed"].(map[string]any)
 	if killed["reason"] != "it blinds" || killed["at"] == nil {

@@ -85,6 +85,7 @@ GET /v1/flags/{name}
 GET /v1/flags/{name}/weights
 PUT /v1/flags/{name}/weights
 PUT /v1/flags/{name}
+POST /v1/flags/{name}/evaluate
 POST /v1/flags/{name}/kill
 POST /v1/flags/{name}/restore
 DELETE /v1/freezes/{name}

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/weirproxy/weir/configs"
@@ -23,6 +24,17 @@ func (c *Controller) flags(cmd control.Command) (control.Reply, error) {
 		return c.changeFlag(cmd.Name, 0, "restored", setKill(nil))
 	}
 	panic("BUG: no command on flags")
+}
+
+// TryFlag gives everybody the default: there is no table here.
+func (c *Controller) TryFlag(name string, _ control.Tryout) (control.Tried, bool) {
+	f, ok := c.View().Flag(name)
+	if !ok {
+		return control.Tried{}, false
+	}
+	doc := f.Document
+	doc.SetDefaults()
+	return control.Tried{Variant: doc.Default, Value: json.RawMessage(doc.Variants[doc.Default]), Reason: "static"}, true
 }
 
 func (c *Controller) applyFlag(cmd control.ApplyFlag) (control.Reply, error) {

@@ -154,6 +154,9 @@ func TestFlags_ShowWhoGetsWhat(t *testing.T) {
 	page, _ = b.get(200, "/flags/new-checkout")
 	b.holds(page, "header X-Staff is not empty and attribute country is one of CH, AT", "until 2025-12-31 00:00:00 UTC", `<span class="pill">over</span>`, "Rule 2",
 		`data-post="/v1/flags/new-checkout/kill"`, "Everybody gets off at once", "changed flag new-checkout", "30 bad")
+	b.lacks(page, "everybody gets it whom")
+	page, _ = b.get(200, "/flags/new-checkout?key=user-7&carries=X-Staff%3D1&environment=staging")
+	b.holds(page, "<b>off</b> <code>false</code>: everybody gets it whom no rule gives a variant.", `value="user-7"`, `value="X-Staff=1"`, `value="staging"`)
 	page, _ = b.get(200, "/flags/theme")
 	b.holds(page, "Switched off: everybody gets plain.", `data-post="/v1/flags/theme/restore"`, "Rules and shares count again: plain 100%.", "too much snow")
 	b.get(404, "/flags/none")
@@ -215,7 +218,8 @@ func TestDelivery_NamesAndLinksAreText(t *testing.T) {
 		v.Rollouts[0].Rules = []analysis.RuleReport{}
 		v.Services[0].Document.Application = "shop"
 	})
-	for _, path := range []string{"/applications", "/applications/shop", "/applications/shop/releases/v1.5.0", "/flags", "/flags/new-checkout", "/advice", "/applications?environment=" + `%22%3E%3Cscript%3E`} {
+	for _, path := range []string{"/applications", "/applications/shop", "/applications/shop/releases/v1.5.0", "/flags", "/flags/new-checkout", "/advice", "/applications?environment=" + `%22%3E%3Cscript%3E`,
+		"/flags/new-checkout?key=%22%3E%3Cscript%3E&carries=%22%3E%3Cscript%3E&environment=%22%3E%3Cscript%3E"} {
 		page, _ := b.get(200, path)
 		if bad := hostileTag.FindString(page); bad != "" {
 			t.Errorf("%s lets %q through", path, bad)

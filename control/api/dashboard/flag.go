@@ -23,6 +23,7 @@ type flagPage struct {
 	History []api.Rollout
 	Changes []api.Audit
 	Advice  []adviceRow
+	Try     tryout
 	Source  string
 }
 
@@ -46,7 +47,7 @@ func (d *Dashboard) flag(r *request) (content, error) {
 	p := &flagPage{
 		flagRow: flagRowOf(f, r.view, inForce(r.view)[service]), Now: r.view.At, Default: doc.Default, MayAct: r.who.Role >= api.Operator,
 		Changes: changesOf(r.view, "flags/"+name, flagChangesShown),
-		Advice:  adviceFor(api.AdviceOf(r.view), service),
+		Advice:  adviceFor(api.AdviceOf(r.view), service), Try: d.tryOut(r, name),
 	}
 	for i := range doc.Rules {
 		p.Rules = append(p.Rules, flagRuleOf(i, &doc.Rules[i], r.view.At))
