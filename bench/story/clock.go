@@ -29,22 +29,22 @@ type clock struct {
 type shipment struct {
 	environment, version string
 	bad                  bool // users met it, and it was put back
-	begun, ended         span
+	met, ended           span // when its first users met it, and when it was over
 }
 
 // span is a time that was bracketed: it was later than from and not later than to.
 type span struct{ from, to time.Time }
 
-// lag is how much later than its moment the end of a deployment may be seen on a
-// busy machine: it is written down before it is shown.
+// lag is how much later than its moment something may be seen on a busy machine: it is
+// written down before it is shown.
 const lag = 3 * time.Second
 
-// ships watches the deployment that do makes, from its beginning to its end.
+// ships watches the deployment that do makes, to its end.
 func (s *story) ships(environment, version string, bad bool, do func()) {
 	if s.err != nil {
 		return
 	}
-	watched := shipment{environment: environment, version: version, bad: bad, begun: span{from: time.Now()}}
+	watched := shipment{environment: environment, version: version, bad: bad, met: span{from: time.Now()}}
 	done, failed := make(chan error, 1), make(chan struct{})
 	go func() { done <- s.watch(&watched, failed) }()
 	do()
@@ -57,6 +57,7 @@ func (s *story) ships(environment, version string, bad bool, do func()) {
 
 // watch fills in the times of a shipment.
 func (s *story) watch(w *shipment, failed <-chan struct{}) error {
+	began := w.met.from
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-failed:
@@ -67,6 +68,7 @@ func (s *story) watch(w *shipment, failed <-chan struct{}) error {
 		var all []struct {
 			Environment string    `json:"environment"`
 			Version     string    `json:"version"`
+			Weight      string    `json:"weight"`
 			EndedAt     time.Time `json:"ended_at"`
 		}
 		if err := s.nodes[0].API.Get("/v1/deployments?application=shop", &all); err != nil {
@@ -77,15 +79,17 @@ func (s *story) watch(w *shipment, failed <-chan struct{}) error {
 			if d.Environment != w.environment || d.Version != w.version {
 				continue
 			}
-			if w.begun.to.IsZero() {
-				w.begun.to = answered
+			ended := !d.EndedAt.IsZero()
+			if w.met.to.IsZero() && (ended || d.Weight != "") {
+				w.met.from, w.met.to = later(w.met.from.Add(-lag), began), answered
 			}
-			if !d.EndedAt.IsZero() {
-				w.ended.to = answered
-				w.ended.from = later(w.ended.from.Add(-lag), w.begun.from)
+			if ended {
+				w.ended.from, w.ended.to = later(w.ended.from.Add(-lag), began), answered
 				return nil
 			}
-			w.ended.from = asked
+			if w.ended.from = asked; w.met.to.IsZero() {
+				w.met.from = asked
+			}
 		}
 	}
 	return fmt.Errorf("the deployment of %s in %s has no end", w.version, w.environment)
@@ -133,8 +137,8 @@ func (c *clock) figures(environment string) figures {
 		}
 		if d.bad {
 			f.bad++
-			restores[0] = append(restores[0], d.ended.from.Sub(d.begun.to))
-			restores[1] = append(restores[1], d.ended.to.Sub(d.begun.from))
+			restores[0] = append(restores[0], d.ended.from.Sub(d.met.to))
+			restores[1] = append(restores[1], d.ended.to.Sub(d.met.from))
 			continue
 		}
 		f.live++

@@ -140,7 +140,7 @@ func (c *cli) newReleaseMetricsCommand() *cobra.Command {
   deployments   that went live, and how many a week
   lead time     median from a change's commit until all users had it
   failed        of the deployments that users met, how many were put back
-  restore       median from the start of such a one until users were back
+  restore       median from when users met such a one until they were back
 
 A dash is what is not known: no such deployment, or no times of commits.`,
 		Example: "  weir release metrics\n  weir release metrics shop --days 90",

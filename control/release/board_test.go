@@ -86,7 +86,7 @@ func TestBoard_TellsWhatIsWhere(t *testing.T) {
 }
 
 func TestBoard_MetricsCountWhatUsersMet(t *testing.T) {
-	b := NewBoard(Input{
+	in := Input{
 		Releases: []configs.Release{cut("v1", "T-1", 0, 2), cut("v2", "T-2", 10, 4), cut("v3", "T-3", 20, 1)},
 		Deployments: []Deployment{
 			deployed("staging", "v3", Live, 21, 22),
@@ -96,13 +96,18 @@ func TestBoard_MetricsCountWhatUsersMet(t *testing.T) {
 			deployed("production", "v3", Live, 21, 24),       // brings v2, made at 6: 18 h, and v3, made at 19: 5 h
 			deployed("production", "v3", Aborted, 200, 203),  // outside of the week
 		},
-	})
+	}
+	b := NewBoard(in)
 	m := b.Metrics("shop", "production", noon, noon.Add(7*24*time.Hour))
 	if m.Deployments != 2 || m.PerWeek != 2 || m.Failures != 1 || m.FailureRate < .333 || m.FailureRate > .334 {
 		t.Errorf("%+v", m)
 	}
 	if m.LeadTime != 5*3600 || m.Restore != 3600 {
 		t.Errorf("lead time %v s, restored in %v s", m.LeadTime, m.Restore)
+	}
+	in.Deployments[3].MetAt = noon.Add(12*time.Hour + 45*time.Minute) // it waited for staging until then
+	if m := NewBoard(in).Metrics("shop", "production", noon, noon.Add(7*24*time.Hour)); m.Restore != 15*60 {
+		t.Errorf("users met it for 15 minutes, not for %v s", m.Restore)
 	}
 	if empty := b.Metrics("shop", "production", noon.Add(-time.Hour), noon); empty.Deployments != 0 || empty.FailureRate != 0 || empty.LeadTime != 0 {
 		t.Errorf("of a time without deployments: %+v", empty)
@@ -215,7 +220,13 @@ func TestFromRollout_CountsWhatPeopleCount(t *testing.T) {
 	if d, _ := FromRollout(r, doc); d.State != Failed {
 		t.Errorf("aborted before a user met it is %s", d.State)
 	}
-	r.History = []rollout.Transition{{Weights: map[string]configs.Weight{"blue": 9900, "green": 100}}, {Weights: map[string]configs.Weight{"blue": configs.Whole}}}
+	r.History = []rollout.Transition{
+		{At: noon, Weights: map[string]configs.Weight{"blue": configs.Whole}},
+		{At: noon.Add(time.Hour), Weights: map[string]configs.Weight{"blue": 9900, "green": 100}}, {Weights: map[string]configs.Weight{"blue": configs.Whole}},
+	}
+	if d, _ := FromRollout(r, doc); !d.MetAt.Equal(noon.Add(time.Hour)) {
+		t.Errorf("its first users met it at %s", d.MetAt)
+	}
 	for phase, want := range map[rollout.Phase]State{
 		rollout.Queued: Waiting, rollout.Pending: Waiting, rollout.Baking: Deploying, rollout.Paused: Deploying, rollout.Succeeded: Live,
 		rollout.RolledBack: RolledBack, rollout.Aborted: Aborted, rollout.Failed: Failed, rollout.Superseded: Superseded,

@@ -50,6 +50,7 @@ type Deployment struct {
 	Link        string         `json:"link,omitempty" doc:"To the pipeline or its log"`
 	Reason      string         `json:"reason,omitempty" doc:"Why it ended as it did"`
 	StartedAt   time.Time      `json:"started_at"`
+	MetAt       time.Time      `json:"met_at,omitzero" doc:"When its first users met it; absent: nobody has, or nobody said"`
 	EndedAt     time.Time      `json:"ended_at,omitzero"`
 }
 
@@ -61,17 +62,27 @@ func (d *Deployment) Took() time.Duration {
 	return d.EndedAt.Sub(d.StartedAt)
 }
 
+// users is how long users could have been on it until at: since its start, if nobody
+// said when they met it.
+func (d *Deployment) users(at time.Time) time.Duration {
+	if d.MetAt.IsZero() {
+		return at.Sub(d.StartedAt)
+	}
+	return at.Sub(d.MetAt)
+}
+
 // FromRollout is a rollout of a service as a deployment. False: it is none that
 // people count, such as weights by hand or a flag's.
 func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
 	if r.Strategy == configs.StrategyManual || r.Strategy == configs.StrategyFlag {
 		return Deployment{}, false
 	}
+	at, met := metAt(r)
 	d := Deployment{
 		ID: r.ID, Application: cmp.Or(doc.Application, r.Service), Environment: cmp.Or(doc.Environment, DefaultEnvironment),
 		Version: cmp.Or(r.Plan.Release, r.To), Service: r.Service, Rollout: r.ID,
 		By: cmp.Or(r.Plan.Meta["by"], r.Actor), Via: r.Plan.Meta["via"], Link: r.Plan.Meta["pipeline"], Reason: r.Reason,
-		StartedAt: r.StartedAt, EndedAt: r.EndedAt,
+		StartedAt: r.StartedAt, MetAt: at, EndedAt: r.EndedAt,
 	}
 	switch r.Phase {
 	case rollout.Queued, rollout.Pending:
@@ -80,7 +91,7 @@ func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
 		d.State, d.Weight = Live, configs.Whole
 	case rollout.RolledBack, rollout.Aborted:
 		d.State = Failed
-		if met(r) {
+		if met {
 			d.State = State(r.Phase)
 		}
 	case rollout.Failed:
@@ -97,9 +108,13 @@ func FromRollout(r *rollout.State, doc *configs.Service) (Deployment, bool) {
 	return d, true
 }
 
-// met reports whether users were ever on the rollout's candidate.
-func met(r *rollout.State) bool {
-	return slices.ContainsFunc(r.History, func(t rollout.Transition) bool { return t.Weights[r.To] > 0 })
+// metAt is when users were first on the rollout's candidate. False: never.
+func metAt(r *rollout.State) (time.Time, bool) {
+	i := slices.IndexFunc(r.History, func(t rollout.Transition) bool { return t.Weights[r.To] > 0 })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return r.History[i].At, true
 }
 
 // DefaultEnvironment is that of services which name none.

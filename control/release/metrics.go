@@ -23,9 +23,9 @@ type Metrics struct {
 	Failures    int     `json:"failures" doc:"Deployments that users met and that were put back, by weir or a person, during the rollout or later"`
 	FailureRate float64 `json:"change_failure_rate" doc:"Failures over all deployments that users met, 0 to 1"`
 
-	// Restore is the median time from the start of such a deployment until users
+	// Restore is the median time from when users met such a deployment until they
 	// were back: it bounds how long any of them had what was bad.
-	Restore Seconds `json:"time_to_restore_seconds" doc:"Median time from the start of a failed deployment until its users were back; 0: none failed"`
+	Restore Seconds `json:"time_to_restore_seconds" doc:"Median time from when users met a failed deployment until they were back; 0: none failed"`
 }
 
 // Seconds is a time span in JSON as a number of seconds.
@@ -51,13 +51,13 @@ func (b *Board) Metrics(application, environment string, from, to time.Time) Met
 		case d.State == RolledBack || d.State == Aborted:
 			if within(&d) {
 				m.Failures, met = m.Failures+1, met+1
-				restores = append(restores, d.Took())
+				restores = append(restores, d.users(d.EndedAt))
 			}
 		case d.State != Live:
 		case live != nil && l.before(d.Version, live.Version):
 			if within(&d) {
 				m.Failures++
-				restores = append(restores, d.EndedAt.Sub(live.StartedAt))
+				restores = append(restores, live.users(d.EndedAt))
 				if !within(live) {
 					met++
 				}
