@@ -135,6 +135,13 @@ e2e-flags: build ## OpenFeature's SDKs for JavaScript, as they are, ask for flag
 e2e-story: build ## one release from its commits on, with staging, a flag, a rollback, and those who are told; under three minutes
 	$(GO) run ./bench/story -weir $(BIN) $(STORY)
 
+.PHONY: e2e-migrate need-postgres
+e2e-migrate: build need-postgres ## a column is renamed under a site in use: expand, release, fill, contract on a real PostgreSQL, killed in every step; about 70 seconds
+	$(GO) run ./bench/migrate -weir $(BIN) $(MIGRATE)
+
+need-postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "PostgreSQL is missing: apt-get install postgresql, then try again"; exit 1; }
+
 h2spec: need-go ## HTTP/2 conformance: no failure but those of net/http itself
 	GOBIN=$(CURDIR)/bin $(GO) install $(H2SPEC)
 	$(GO) run ./bench/h2spec -h2spec bin/h2spec
