@@ -22,6 +22,8 @@ const (
 	NoStaging       = "no-staging"
 	NoNotifications = "no-notifications"
 	ManualWeights   = "manual-weights"
+
+	MigrationWithCode = "migration-with-code"
 )
 
 // Advice is one mistake, why it is one, and what to do about it.
@@ -44,6 +46,10 @@ type Input struct {
 	Rollouts  []configs.Rollout // that are started, or are to be
 	Notifiers []configs.Notifier
 	Freezes   []configs.Freeze
+	Releases  []configs.Release
+
+	// Migrations are looked at for their names, applications and phases alone.
+	Migrations []configs.Migration
 
 	// Manual are services whose weights were moved by hand, and are not all on stable.
 	Manual []string
@@ -65,6 +71,10 @@ func (in *Input) Add(documents []configs.Document) {
 			in.Notifiers = append(in.Notifiers, *d.Notifier)
 		case configs.KindFreeze:
 			in.Freezes = append(in.Freezes, *d.Freeze)
+		case configs.KindRelease:
+			in.Releases = append(in.Releases, *d.Release)
+		case configs.KindMigration:
+			in.Migrations = append(in.Migrations, *d.Migration)
 		}
 	}
 }
@@ -189,10 +199,31 @@ func (f *finder) rollout(r *configs.Rollout) {
 		f.add(r.Advise, Advice{NoStaging, object, "it may begin before the release was in any other environment",
 			"What staging would have shown is then shown to the users", "Write requires: [{environment: staging, for: 1h}]"})
 	}
+	if contract := f.contractOf(r, s.Application); contract != "" {
+		f.add(r.Advise, Advice{MigrationWithCode, object, fmt.Sprintf("it brings contract %s along with the code", contract),
+			"What a contract takes away is still needed by the version that users would go back to", "Release the code first, and run the contract when nothing needs what it takes away"})
+	}
 	if !observed(r) {
 		f.add(r.Advise, Advice{NoObservation, object, "no stage lasts and nothing bakes, so the version is stable before it was watched",
 			"Slow faults, leaks and rare requests show after minutes", "Give the stages a duration, or write bake: 30m"})
 	}
+}
+
+// contractOf is the first contract that a rollout or its release names; empty: none.
+func (f *finder) contractOf(r *configs.Rollout, application string) string {
+	application = cmp.Or(application, r.Service)
+	names := slices.Clone(r.Migrations)
+	for _, d := range f.Releases {
+		if d.Application == application && d.Version == cmp.Or(r.Release, r.To) {
+			names = append(names, d.Migrations...)
+		}
+	}
+	for _, m := range f.Migrations {
+		if m.Application == application && m.Phase == configs.PhaseContract && slices.Contains(names, m.Name) {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 func checked(r *configs.Rollout) bool {

@@ -56,6 +56,13 @@ func TestFind_SaysWhatIsMissing(t *testing.T) {
 	f(service+staging+strings.Replace(fridays, "from: \"12:00\"", "from: \"20:00\"", 1)+oncall, "no-freeze")
 	f(service+staging+strings.Replace(fridays, "schedule:", "services: [search]\nschedule:", 1)+oncall, "no-freeze")
 	f(service+staging+fridays+strings.Replace(oncall, "[rolled_back]", "[started]", 1), "no-notifications")
+	const drop = "---\nkind: Migration\nname: drop\napplication: shop\nengine: sqlite\nphase: contract\nbreaks: [v1]\nsteps: [{name: x, sql: DROP TABLE x}]\n"
+	const v2 = "---\nkind: Release\napplication: shop\nversion: green\nmigrations: [drop]\n"
+	f(service+staging+fridays+oncall+careful+"migrations: [drop]\n"+drop, "migration-with-code")
+	f(service+staging+fridays+oncall+careful+v2+drop, "migration-with-code")
+	f(service+staging+fridays+oncall+careful+"advise: {ignore: [migration-with-code]}\n"+v2+drop, "")
+	f(service+staging+fridays+oncall+careful+v2+strings.Replace(drop, "application: shop", "application: other", 1), "")
+	f(service+staging+fridays+oncall+careful+drop, "")
 	f("kind: Rollout\nflag: new\nstrategy: flag\nto: on\nstages: [{weight: 5%, duration: 10m, checks: [error_rate < 1%]}, {weight: 100%}]\n", "")
 }
 

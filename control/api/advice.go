@@ -7,6 +7,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/configs/advice"
 	"github.com/weirproxy/weir/control"
+	"github.com/weirproxy/weir/control/migration"
 	"github.com/weirproxy/weir/control/release"
 )
 
@@ -54,6 +55,14 @@ func advise(v *control.View) []Advice {
 	}
 	for _, f := range v.Freezes {
 		in.Freezes = append(in.Freezes, f.Document)
+	}
+	for _, r := range v.Releases {
+		in.Releases = append(in.Releases, r.Document)
+	}
+	for _, m := range v.Migrations {
+		if m.State != migration.Done { // what was done before came along with nothing
+			in.Migrations = append(in.Migrations, configs.Migration{Name: m.Name, Application: m.Application, Phase: m.Phase})
+		}
 	}
 	return advice.Find(in)
 }
