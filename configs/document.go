@@ -9,21 +9,6 @@ import (
 	"strings"
 )
 
-// Kind is what a document describes.
-type Kind string
-
-// Kinds of documents.
-const (
-	KindNode      Kind = "Node"
-	KindService   Kind = "Service"
-	KindRollout   Kind = "Rollout"
-	KindNotifier  Kind = "Notifier"
-	KindFreeze    Kind = "Freeze"
-	KindFlag      Kind = "Flag"
-	KindRelease   Kind = "Release"
-	KindMigration Kind = "Migration"
-)
-
 // Document is one decoded document: exactly one of its pointers is set. It is
 // as it was written; SetDefaults of the value it holds fills what was left out.
 type Document struct {
@@ -40,53 +25,6 @@ type Document struct {
 	Migration *Migration
 
 	places map[string]place
-}
-
-// Kind says which pointer is set.
-func (d *Document) Kind() Kind {
-	switch {
-	case d.Node != nil:
-		return KindNode
-	case d.Service != nil:
-		return KindService
-	case d.Rollout != nil:
-		return KindRollout
-	case d.Notifier != nil:
-		return KindNotifier
-	case d.Freeze != nil:
-		return KindFreeze
-	case d.Flag != nil:
-		return KindFlag
-	case d.Release != nil:
-		return KindRelease
-	case d.Migration != nil:
-		return KindMigration
-	}
-	return ""
-}
-
-// Name is the document's own name. A Rollout has none: it gives its service's. A
-// Release is named by application and version: shop/v1.5.0.
-func (d *Document) Name() string {
-	switch d.Kind() {
-	case KindNode:
-		return d.Node.Name
-	case KindService:
-		return d.Service.Name
-	case KindRollout:
-		return d.Rollout.Service
-	case KindNotifier:
-		return d.Notifier.Name
-	case KindFreeze:
-		return d.Freeze.Name
-	case KindFlag:
-		return d.Flag.Name
-	case KindRelease:
-		return d.Release.Name()
-	case KindMigration:
-		return d.Migration.Name
-	}
-	return ""
 }
 
 // Decode reads the documents of one file, YAML or JSON, strictly: every field
@@ -193,7 +131,6 @@ func decodeDocument(root *node, kind Kind) (Document, Problems) {
 
 // target makes the value that the document's kind asks for, or reports why not.
 func (d *decoder) target(root *node, wanted Kind, document *Document) any {
-	kinds := []string{string(KindService), string(KindRollout), string(KindNode), string(KindNotifier), string(KindFreeze), string(KindFlag), string(KindRelease), string(KindMigration)}
 	kind, at := wanted, where{"kind", "kind"}
 	var first *node
 	for _, e := range root.entries {
@@ -212,42 +149,24 @@ func (d *decoder) target(root *node, wanted Kind, document *Document) any {
 			return nil
 		}
 	}
-	switch kind {
-	case KindNode:
-		document.Node = new(Node)
-		return document.Node
-	case KindService:
-		document.Service = new(Service)
-		return document.Service
-	case KindRollout:
-		document.Rollout = new(Rollout)
-		return document.Rollout
-	case KindNotifier:
-		document.Notifier = new(Notifier)
-		return document.Notifier
-	case KindFreeze:
-		document.Freeze = new(Freeze)
-		return document.Freeze
-	case KindFlag:
-		document.Flag = new(Flag)
-		return document.Flag
-	case KindRelease:
-		document.Release = new(Release)
-		return document.Release
-	case KindMigration:
-		document.Migration = new(Migration)
-		return document.Migration
-	case "":
-		d.fail(root, at, "write kind: "+oneOf(kinds), "the document does not say what it is")
-	default:
-		hint := "write " + oneOf(kinds)
-		if i := slices.IndexFunc(kinds, func(k string) bool {
-			return editDistance(strings.ToLower(k), strings.ToLower(string(kind[:min(len(kind), 64)]))) < 3
-		}); i >= 0 {
-			hint = fmt.Sprintf("did you mean %s?", kinds[i])
+	var names []string
+	for _, k := range kinds() {
+		if k.kind == kind {
+			return k.make(document)
 		}
-		d.fail(first, at, hint, "there is no kind %s", first.literal())
+		names = append(names, string(k.kind))
 	}
+	if kind == "" {
+		d.fail(root, at, "write kind: "+oneOf(names), "the document does not say what it is")
+		return nil
+	}
+	hint := "write " + oneOf(names)
+	if i := slices.IndexFunc(names, func(k string) bool {
+		return editDistance(strings.ToLower(k), strings.ToLower(string(kind[:min(len(kind), 64)]))) < 3
+	}); i >= 0 {
+		hint = fmt.Sprintf("did you mean %s?", names[i])
+	}
+	d.fail(first, at, hint, "there is no kind %s", first.literal())
 	return nil
 }
 
@@ -274,23 +193,8 @@ func duplicates(documents []Document) Problems {
 
 // check validates what the document holds; paths are canonical, without places.
 func (d *Document) check() Problems {
-	switch d.Kind() {
-	case KindNode:
-		return d.Node.Validate()
-	case KindService:
-		return d.Service.Validate()
-	case KindRollout:
-		return d.Rollout.Validate()
-	case KindNotifier:
-		return d.Notifier.Validate()
-	case KindFreeze:
-		return d.Freeze.Validate()
-	case KindFlag:
-		return d.Flag.Validate()
-	case KindRelease:
-		return d.Release.Validate()
-	case KindMigration:
-		return d.Migration.Validate()
+	if v := d.Value(); v != nil {
+		return v.Validate()
 	}
 	return nil
 }

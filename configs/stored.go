@@ -21,7 +21,7 @@ func Encode[T Stored](document T) ([]byte, error) {
 		return nil, fmt.Errorf("cannot encode document: %w", err)
 	}
 	body := bytes.TrimPrefix(bytes.TrimSpace(out.Bytes()), []byte("{"))
-	head := fmt.Appendf(nil, `{"kind":%q`, kindOf(document))
+	head := fmt.Appendf(nil, `{"kind":%q`, kindFor[T]())
 	if body[0] != '}' {
 		head = append(head, ',')
 	}
@@ -53,7 +53,7 @@ func decodeStored[T Stored](data []byte) (*T, error) {
 		Kind Kind `json:"kind"`
 	}
 	document := new(T)
-	kind := kindOf(*document)
+	kind := kindFor[T]()
 	if len(data) > maxInput {
 		return nil, fmt.Errorf("cannot decode stored %s: it is %d bytes long, more than %d", kind, len(data), maxInput)
 	}
@@ -67,21 +67,4 @@ func decodeStored[T Stored](data []byte) (*T, error) {
 		return nil, fmt.Errorf("cannot decode stored %s: %w", kind, err)
 	}
 	return document, nil
-}
-
-func kindOf(document any) Kind {
-	switch document.(type) {
-	case Service:
-		return KindService
-	case Rollout:
-		return KindRollout
-	case Notifier:
-		return KindNotifier
-	case Flag:
-		return KindFlag
-	case Release:
-		return KindRelease
-	default:
-		return KindFreeze
-	}
 }

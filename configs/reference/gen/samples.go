@@ -39,23 +39,8 @@ func (s *samples) of(path string) (example string, allowed []string) {
 }
 
 func rootOf(d *configs.Document) (reflect.Value, func() configs.Problems) {
-	switch d.Kind() {
-	case configs.KindNode:
-		return reflect.ValueOf(d.Node).Elem(), d.Node.Validate
-	case configs.KindService:
-		return reflect.ValueOf(d.Service).Elem(), d.Service.Validate
-	case configs.KindRollout:
-		return reflect.ValueOf(d.Rollout).Elem(), d.Rollout.Validate
-	case configs.KindNotifier:
-		return reflect.ValueOf(d.Notifier).Elem(), d.Notifier.Validate
-	case configs.KindRelease:
-		return reflect.ValueOf(d.Release).Elem(), d.Release.Validate
-	case configs.KindFlag:
-		return reflect.ValueOf(d.Flag).Elem(), d.Flag.Validate
-	case configs.KindMigration:
-		return reflect.ValueOf(d.Migration).Elem(), d.Migration.Validate
-	}
-	return reflect.ValueOf(d.Freeze).Elem(), d.Freeze.Validate
+	v := d.Value()
+	return reflect.ValueOf(v).Elem(), v.Validate
 }
 
 // object takes the fields of v. Path is that of the reference, at that of
