@@ -110,6 +110,10 @@ func TestPicture_ShowsWhereARolloutStands(t *testing.T) {
 		w.rollout.WaitingFor, w.rollout.Reason = rollout.WaitApproval, "1 of 2 people agreed to stage 3"
 		w.rollout.Plan.Approval = "manual"
 	})
+	f("environment", 100, 40, false, func(w *watched) {
+		w.rollout.Phase, w.rollout.Stage, w.rollout.WaitingFor = rollout.Pending, -1, rollout.WaitHealth
+		w.rollout.Reason, w.rollout.Missing = "green has no healthy endpoint yet", []string{"v1.5 has been live in staging for 12m of 1h"}
+	})
 	f("lost", 100, 40, false, func(w *watched) { w.lost, w.lostAt = lost, at(13*time.Second) })
 	f("baking", 100, 40, false, func(w *watched) {
 		w.rollout.Phase, w.rollout.Stage, w.rollout.StageElapsed = rollout.Baking, 2, 20
