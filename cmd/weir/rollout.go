@@ -45,23 +45,7 @@ func (c *client) resolve(ctx context.Context, name string) (*api.Rollout, *answe
 	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
 		return nil, nil, err
 	}
-	var list []api.Rollout
-	if _, err := c.get(ctx, "/v1/rollouts?service="+url.QueryEscape(name), &list); err != nil {
-		return nil, nil, err
-	}
-	if len(list) == 0 {
-		return nil, nil, fmt.Errorf("there is no rollout %q, nor one of a service of that name\n  hint: %s",
-			name, c.near(ctx, "rollouts", name, ""))
-	}
-	chosen := list[0] // the newest
-	for _, one := range list {
-		if one.InForce {
-			chosen = one
-			break
-		}
-	}
-	a, err = c.get(ctx, rolloutPath(chosen.ID), &r)
-	return &r, a, err
+	return nil, nil, fmt.Errorf("there is no rollout %q, nor one of a service of that name\n  hint: %s", name, c.near(ctx, "rollouts", name, ""))
 }
 
 func (c *cli) newRolloutListCommand() *cobra.Command {

@@ -23,10 +23,11 @@ func (a *API) registerCounts() {
 }
 
 func (a *API) rolloutCounts(ctx context.Context, in *RolloutID) (*huma.StreamResponse, error) {
-	if _, err := a.rollout(in.ID); err != nil {
+	v, err := a.rollout(in.ID)
+	if err != nil {
 		return nil, err
 	}
-	recording, err := a.Control.Recording(ctx, in.ID)
+	recording, err := a.Control.Recording(ctx, v.State.ID)
 	if err != nil {
 		return nil, err
 	}

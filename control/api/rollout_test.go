@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -215,4 +217,34 @@ func TestFleet_NodesAndAudit(t *testing.T) {
 	if list[0].Actor != "ana b" || list[0].Object != "services/shop" {
 		t.Fatalf("the entry is %+v", list[0])
 	}
+}
+
+func TestRollout_IsFoundByTheNameOfItsService(t *testing.T) {
+	b := withCanary(t)
+	id := func(path string) any { return b.want(http.StatusOK, b.do("GET", path, ""))["id"] }
+	first := id("/v1/rollouts/shop")
+	if first == "" || first != id("/v1/rollouts/"+first.(string)) || b.do("GET", "/v1/rollouts/shop/why", "").status != http.StatusOK {
+		t.Fatalf("the rollout of shop is %v", first)
+	}
+	b.want(http.StatusOK, b.do("POST", "/v1/rollouts/shop/abort", ""))
+	if cmd := lastCommand[control.Act](b); cmd.ID != first {
+		t.Errorf("aborted %q, not %q", cmd.ID, first)
+	}
+	if got := id("/v1/rollouts/shop"); got != first {
+		t.Errorf("with none in force the newest is %v", got)
+	}
+	// One that is over may be so because this node lags: it looks once more.
+	b.control.Behind = errors.New("etcd is gone")
+	if r := b.do("POST", "/v1/rollouts/shop/undo", ""); r.status < 500 {
+		t.Errorf("undone without a look: %d %s", r.status, r.body)
+	}
+	b.control.Behind = nil
+	b.want(http.StatusCreated, b.do("POST", "/v1/rollouts", canary))
+	second := id("/v1/rollouts/shop")
+	b.control.Behind = errors.New("etcd is gone")
+	b.want(http.StatusOK, b.do("POST", "/v1/rollouts/shop/abort", ""))
+	if cmd := lastCommand[control.Act](b); cmd.ID != second || second == first {
+		t.Errorf("aborted %q, not %q", cmd.ID, second)
+	}
+	b.wantProblem(http.StatusNotFound, b.do("GET", "/v1/rollouts/other", ""), "nor one of a service of that name")
 }

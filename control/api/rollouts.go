@@ -118,7 +118,7 @@ func (a *API) unproven(plan *configs.Rollout) []string {
 
 // RolloutID is the path of a rollout.
 type RolloutID struct {
-	ID string `path:"id" doc:"Id of the rollout"`
+	ID string `path:"id" doc:"Id of the rollout, or the name of its service (flag:NAME of a flag): then it is the one in force, else the newest"`
 }
 
 type oneRollout struct {
@@ -142,12 +142,42 @@ func (a *API) getRollout(ctx context.Context, in *getRollout) (*oneRollout, erro
 	return &oneRollout{ETag: etag(v.ModRevision), Body: rolloutOf(v)}, nil
 }
 
+// rollout finds a rollout by its id, or by the name of its service.
 func (a *API) rollout(id string) (*control.RolloutView, error) {
-	v, ok := a.Control.View().Rollout(id)
-	if !ok {
-		return nil, problem(http.StatusNotFound, "GET /v1/rollouts lists what there is", "there is no rollout %q", id)
+	view := a.Control.View()
+	if v, ok := view.Rollout(id); ok {
+		return v, nil
 	}
-	return v, nil
+	var newest *control.RolloutView
+	for _, v := range view.Rollouts { // the newest first
+		if v.State.Service != id {
+			continue
+		}
+		if v.InForce {
+			return v, nil
+		}
+		if newest == nil {
+			newest = v
+		}
+	}
+	if newest == nil {
+		return nil, problem(http.StatusNotFound, "GET /v1/rollouts lists what there is", "there is no rollout %q, nor one of a service of that name", id)
+	}
+	return newest, nil
+}
+
+// actedOn is the rollout that a verb is for. By the name of a service a node that
+// lags would take the one before: it looks once more unless one is in force, so that
+// an abort of that one waits for nothing.
+func (a *API) actedOn(ctx context.Context, id string) (*control.RolloutView, error) {
+	v, err := a.rollout(id)
+	if err == nil && (v.State.ID == id || v.InForce) {
+		return v, nil
+	}
+	if err := a.Control.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return a.rollout(id)
 }
 
 type why struct {
@@ -160,7 +190,7 @@ func (a *API) whyRollout(ctx context.Context, in *RolloutID) (*why, error) {
 	if err != nil {
 		return nil, err
 	}
-	recording, err := a.Control.Recording(ctx, in.ID)
+	recording, err := a.Control.Recording(ctx, v.State.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +212,7 @@ type actBody struct {
 // anybody from putting the traffic back.
 func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
 	return func(ctx context.Context, in *act) (*changed, error) {
-		v, err := surely(ctx, a, func() (*control.RolloutView, error) { return a.rollout(in.ID) })
+		v, err := a.actedOn(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -190,13 +220,13 @@ func (a *API) act(name string) func(context.Context, *act) (*changed, error) {
 		if err != nil {
 			return nil, err
 		}
-		cmd := control.Act{ID: in.ID, Verb: name, Reason: body.Reason, Full: body.Full, Actor: actorOf(ctx)}
+		cmd := control.Act{ID: v.State.ID, Verb: name, Reason: body.Reason, Full: body.Full, Actor: actorOf(ctx)}
 		if name != "abort" {
 			if cmd.IfMatch, err = in.revision(v.ModRevision); err != nil {
 				return nil, err
 			}
 			if cmd.IfMatch == absentRevision {
-				return nil, problem(http.StatusPreconditionFailed, "use If-Match", "rollout %q exists", in.ID)
+				return nil, problem(http.StatusPreconditionFailed, "use If-Match", "rollout %q exists", v.State.ID)
 			}
 		}
 		reply, err := a.do(ctx, cmd)
