@@ -78,8 +78,35 @@ func (c *Controller) logAudit(u store.Update) {
 			actor = "weir"
 		}
 		c.log.Info("audit", zap.String("actor", actor), zap.String("role", a.Role), zap.String("action", a.Action),
-			zap.String("object", a.Object), zap.String("text", a.Text), zap.Strings("changes", a.Changes))
+			zap.String("object", a.Object), zap.String("text", a.Text), zap.Strings("changes", loggable(a.Changes)))
 	}
+}
+
+// loggable is what a log may hold of changes. Logs are shipped to places that no
+// token of ours guards, and what headers are set to may be a secret after all: of
+// headers and match values, of meta, and of what is written whole, only the field
+// is named. The trail has the rest.
+func loggable(changes []string) []string {
+	out := make([]string, len(changes))
+	for i, change := range changes {
+		out[i] = change
+		path, values, _ := strings.Cut(change, ": ")
+		before, after, _ := strings.Cut(values, " → ")
+		if private(path) || composite(before) || composite(after) {
+			out[i] = path + ": changed"
+		}
+	}
+	return out
+}
+
+// private reports whether a field's value is not for logs.
+func private(path string) bool {
+	return strings.Contains(path, "header") || path == "meta" || strings.HasPrefix(path, "meta.")
+}
+
+// composite reports whether a value is a list or an object, whatever is in it.
+func composite(value string) bool {
+	return strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[")
 }
 
 // nodeOfAudit is the node that wrote an entry: the key without time and number.

@@ -89,3 +89,37 @@ func TestAudit_BelongsToTheNodeThatWroteIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAudit_TheLogHoldsNoHeaderValues(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	b := newBare(t)
+	b.log = zap.New(core)
+	was := shop()
+	was.Routes[0].RequestHeaders = &configs.HeaderEdits{Set: map[string]string{"X-Key": "hunter1"}}
+	is := shop()
+	is.Routes[0].RequestHeaders = &configs.HeaderEdits{Set: map[string]string{"X-Key": "hunter2"}}
+	is.Routes[0].Headers = map[string]string{"X-Beta": "hunter3"}
+	more := is
+	more.Timeout = configs.Duration(time.Second)
+	more.Routes = append(slices.Clone(is.Routes), configs.Route{Path: "/x", Headers: map[string]string{"X-Beta": "hunter4"}})
+	log := func(changes []string, want ...string) {
+		t.Helper()
+		if !strings.Contains(strings.Join(changes, "\n"), "hunter") {
+			t.Fatalf("the trail names no values, so the test shows nothing: %q", changes)
+		}
+		entry := AuditView{At: b.clock, Actor: "ana", Action: "apply", Object: "services/shop", Changes: changes}
+		b.deliver(false, map[string]any{"audit/" + strings.Repeat("0", 16) + "-one-000001": entry})
+		lines := logs.FilterMessage("audit").All()
+		logged := fmt.Sprint(lines[len(lines)-1].ContextMap()["changes"])
+		if strings.Contains(logged, "hunter") {
+			t.Errorf("the log tells %s", logged)
+		}
+		for _, part := range want {
+			if !strings.Contains(logged, part) {
+				t.Errorf("the log does not tell %q: %s", part, logged)
+			}
+		}
+	}
+	log(differences(was, is), "request_headers.set.X-Key: changed")
+	log(differences(is, more), "routes: changed", "timeout: ")
+}

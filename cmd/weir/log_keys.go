@@ -53,7 +53,7 @@ func logKeys() []logKey {
 		{"action", "what was done, in the audit trail"},
 		{"object", "what it was done to: services/<name> and so on"},
 		{"text", "the same in one sentence"},
-		{"changes", "which fields changed, with what was before and after"},
+		{"changes", "which fields changed, with what was before and after of those that hold no header values"},
 		{"differences", "fields in which a file differs from the state"},
 		{"leading", "this node leads now"},
 		{"source", "where the state comes from: etcd or disk"},
