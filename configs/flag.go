@@ -107,6 +107,23 @@ type FlagCondition struct {
 	Values []string `json:"values,omitempty" yaml:"values,omitempty"`
 }
 
+// String says who meets the condition: `header X-Staff is yes or no`, `any cookie beta`.
+func (c FlagCondition) String() string {
+	at, name := "attribute", c.Attribute
+	switch {
+	case c.Header != "":
+		at, name = "header", c.Header
+	case c.Cookie != "":
+		at, name = "cookie", c.Cookie
+	case c.Query != "":
+		at, name = "query", c.Query
+	}
+	if len(c.Values) == 0 {
+		return "any " + at + " " + name
+	}
+	return at + " " + name + " is " + strings.Join(c.Values, " or ")
+}
+
 // Types of flags.
 const (
 	FlagBoolean = "boolean"

@@ -162,20 +162,7 @@ func (c *cli) getFlag(ctx context.Context, client *client, name string) error {
 func ruleText(r *configs.FlagRule) string {
 	var parts []string
 	for _, c := range r.When {
-		at, name := "attribute", c.Attribute
-		switch {
-		case c.Header != "":
-			at, name = "header", c.Header
-		case c.Cookie != "":
-			at, name = "cookie", c.Cookie
-		case c.Query != "":
-			at, name = "query", c.Query
-		}
-		if len(c.Values) == 0 {
-			parts = append(parts, fmt.Sprintf("any %s %s", at, name))
-		} else {
-			parts = append(parts, fmt.Sprintf("%s %s is %s", at, name, strings.Join(c.Values, " or ")))
-		}
+		parts = append(parts, c.String())
 	}
 	if len(r.Environments) > 0 {
 		parts = append(parts, "in "+strings.Join(r.Environments, " or "))

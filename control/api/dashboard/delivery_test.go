@@ -152,7 +152,7 @@ func TestFlags_ShowWhoGetsWhat(t *testing.T) {
 	b.holds(page, "No flag is like that")
 
 	page, _ = b.get(200, "/flags/new-checkout")
-	b.holds(page, "header X-Staff is not empty and attribute country is one of CH, AT", "until 2025-12-31 00:00:00 UTC", `<span class="pill">over</span>`, "Rule 2",
+	b.holds(page, "any header X-Staff and attribute country is CH or AT", "until 2025-12-31 00:00:00 UTC", `<span class="pill">over</span>`, "Rule 2",
 		`data-post="/v1/flags/new-checkout/kill"`, "Everybody gets off at once", "changed flag new-checkout", "30 bad")
 	b.lacks(page, "everybody gets it whom")
 	page, _ = b.get(200, "/flags/new-checkout?key=user-7&carries=X-Staff%3D1&environment=staging")

@@ -84,7 +84,7 @@ func flagRuleOf(i int, rule *configs.FlagRule, now time.Time) flagRule {
 	}
 	var when []string
 	for j := range rule.When {
-		when = append(when, conditionText(&rule.When[j]))
+		when = append(when, shortened(rule.When[j].String(), 200))
 	}
 	if len(when) > 0 {
 		out.When = strings.Join(when, " and ")
@@ -120,29 +120,4 @@ func moment(text string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-// conditionText is who meets a condition.
-func conditionText(c *configs.FlagCondition) string {
-	what := ""
-	switch {
-	case c.Header != "":
-		what = "header " + c.Header
-	case c.Cookie != "":
-		what = "cookie " + c.Cookie
-	case c.Query != "":
-		what = "query parameter " + c.Query
-	default:
-		what = "attribute " + c.Attribute
-	}
-	const named = 5
-	switch n := len(c.Values); {
-	case n == 0:
-		return what + " is not empty"
-	case n == 1:
-		return what + " is " + shortened(c.Values[0], 60)
-	case n > named:
-		return fmt.Sprintf("%s is one of %s and %d more", what, shortened(strings.Join(c.Values[:named], ", "), 200), n-named)
-	}
-	return what + " is one of " + shortened(strings.Join(c.Values, ", "), 200)
 }
