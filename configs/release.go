@@ -18,8 +18,8 @@ type Release struct {
 	// dashes and underscores, at most 63.
 	Version string `json:"version" yaml:"version"`
 
-	// Previous is the version that the changes are counted from. Empty: nobody
-	// said.
+	// Previous is the version that the changes are counted from: the release holds
+	// what that one holds, and they. Empty: it holds all that was cut before it.
 	Previous string `json:"previous,omitempty" yaml:"previous,omitempty"`
 
 	// Commit is the id of what was built. Empty: nobody said.

@@ -82,6 +82,7 @@ func (c *Controller) prune(now time.Time, fence store.Compare) {
 	}
 	ops = append(ops, c.pruneOutbox(now)...)
 	ops = append(ops, c.mirror.pruneDeployments()...)
+	ops = append(ops, c.mirror.pruneReleases()...)
 	if len(ops) == 0 {
 		return
 	}

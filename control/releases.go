@@ -47,7 +47,8 @@ type ReleaseView struct {
 
 // Bounds of what a cluster knows of releases.
 const (
-	maxReleases     = 2000
+	keepReleases    = 2000 // with what environments are on
+	maxReleases     = keepReleases + 500
 	keepDeployments = 5000 // with what was live last in each environment
 )
 
@@ -69,17 +70,9 @@ func (m *mirror) listShipped() *shipped {
 		return m.cut
 	}
 	s := &shipped{}
-	type applied struct {
-		view ReleaseView
-		made int64
-	}
-	var all []applied
-	for _, e := range m.releases {
-		all = append(all, applied{ReleaseView{Document: e.value, ModRevision: e.mod}, e.made})
-	}
-	slices.SortFunc(all, func(a, b applied) int { return cmp.Compare(a.made, b.made) })
-	for _, one := range all {
-		s.releases = append(s.releases, one.view)
+	for _, name := range m.oldestReleases() {
+		e := m.releases[name]
+		s.releases = append(s.releases, ReleaseView{Document: e.value, ModRevision: e.mod})
 	}
 	ids := m.oldestDeployments()
 	if over := len(ids) - keepDeployments; over >= 0 {
@@ -90,6 +83,30 @@ func (m *mirror) listShipped() *shipped {
 	}
 	m.cut = s
 	return s
+}
+
+// oldestReleases are the names of all releases in the order in which they were made.
+func (m *mirror) oldestReleases() []string {
+	return slices.SortedFunc(maps.Keys(m.releases), func(a, b string) int { return cmp.Compare(m.releases[a].made, m.releases[b].made) })
+}
+
+// pruneReleases deletes the oldest of too many releases, so that a pipeline is never
+// told to tidy up first. What an environment is on, or is coming to, stays.
+func (m *mirror) pruneReleases() []store.Op {
+	over := len(m.releases) - keepReleases
+	if over <= 0 {
+		return nil
+	}
+	var ops []store.Op
+	for _, name := range m.oldestReleases()[:over] {
+		d := m.releases[name].value
+		if !slices.ContainsFunc(m.whereabouts().Environments(d.Application), func(e release.Environment) bool {
+			return e.Version == d.Version || e.Candidate == d.Version
+		}) {
+			ops = append(ops, store.Delete(store.Releases+name))
+		}
+	}
+	return ops
 }
 
 // oldestDeployments are the ids of all reports, that which began first before others.

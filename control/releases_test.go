@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/release"
 	"github.com/weirproxy/weir/control/rollout"
+	"github.com/weirproxy/weir/control/store"
 )
 
 func TestRelease_FollowsItsRollout(t *testing.T) {
@@ -156,6 +158,19 @@ func TestPrune_KeepsWhatEnvironmentsAreOn(t *testing.T) {
 	}
 	if since := m.listShipped().since; !since.Equal(noon.Add(10 * time.Second)) {
 		t.Errorf("all are known since %s", since)
+	}
+}
+
+func TestPrune_KeepsReleasesThatEnvironmentsAreOn(t *testing.T) {
+	m := newMirror()
+	for i := range keepReleases + 3 {
+		d := configs.Release{Application: "shop", Version: fmt.Sprint("v", i)}
+		m.releases[d.Name()] = entry[configs.Release]{value: d, made: int64(i + 1)}
+	}
+	m.deploys["d"] = entry[release.Deployment]{value: release.Deployment{ID: "d", Application: "shop", Environment: "staging", Version: "v1", State: release.Live, StartedAt: noon, EndedAt: noon}}
+	want := []store.Op{store.Delete(store.Releases + "shop/v0"), store.Delete(store.Releases + "shop/v2")}
+	if ops := m.pruneReleases(); !reflect.DeepEqual(ops, want) {
+		t.Errorf("%+v", ops)
 	}
 }
 
