@@ -15,6 +15,9 @@ import (
 func TestState_MovesWithItsRolloutsAndKeys(t *testing.T) {
 	from, to := newLab(t), newLab(t)
 	from.do(ApplyService{Document: shop(), Actor: "ana"})
+	from.do(ApplyFlag{Document: checkout(), Actor: "ana"})
+	ramp := from.do(StartRollout{Plan: rampOf("checkout", stage(5000, time.Hour), stage(10_000, 0)), Actor: "ana"}).ID
+	from.until("half of the users have the flag", func() bool { return from.on("checkout") > 400 })
 	id := from.do(StartRollout{Plan: canary(stage(500, time.Hour)), Actor: "ana"}).ID
 	from.until("the first stage has its weight", func() bool { return from.picked("green") == 500 })
 	dump, err := from.ExportState(t.Context())
@@ -36,7 +39,7 @@ func TestState_MovesWithItsRolloutsAndKeys(t *testing.T) {
 	}
 
 	reply, err := to.Import(t.Context(), ImportState{Dump: read, DryRun: true, Actor: "ben"})
-	if err != nil || !strings.HasPrefix(reply.Text, "would import 1 services and 1 rollouts") {
+	if err != nil || !strings.HasPrefix(reply.Text, "would import 1 services and 2 rollouts") {
 		t.Fatalf("a dry run: %+v, %v", reply, err)
 	}
 	if _, known := to.View().Service("shop"); known {
@@ -47,6 +50,9 @@ func TestState_MovesWithItsRolloutsAndKeys(t *testing.T) {
 	}
 	if s, _ := to.View().Service("shop"); s == nil || s.State.Rollout != id || to.picked("green") != 500 || to.phase(id) != rollout.Progressing {
 		t.Fatalf("imported: %+v, green has %d", s, to.picked("green"))
+	}
+	if n := to.on("checkout"); n != from.on("checkout") || to.phase(ramp) != rollout.Progressing {
+		t.Errorf("%d of 1 000 users have the flag, and %d had; its rollout is %s", n, from.on("checkout"), to.phase(ramp))
 	}
 	same := 0
 	for bucket := range 10_000 {

@@ -32,9 +32,10 @@ type DumpKey struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// dumpOrder are the prefixes of what a Dump holds. A service is imported last and
-// with its state, so that what is routed is whole.
-var dumpOrder = [...]string{"keys/", Notifiers, Freezes, Flags, Kills, Releases, Deploys, Migrates, Rollouts, Evidences, Cuts, Outbox, Audit, Services, States}
+// dumpOrder are the prefixes of what a Dump holds. Flags and services are imported
+// last and with their states, so that what is routed is whole, and a killed flag comes
+// killed.
+var dumpOrder = [...]string{"keys/", Notifiers, Freezes, Kills, Releases, Deploys, Migrates, Rollouts, Evidences, Cuts, Outbox, Audit, Flags, Services, States}
 
 func dumped(key string) bool {
 	return slices.ContainsFunc(dumpOrder[:], func(p string) bool { return strings.HasPrefix(key, p) && len(key) > len(p) })
@@ -82,8 +83,8 @@ func (d *Dump) Validate() error {
 		seen[k.Key] = true
 	}
 	for _, k := range d.Keys {
-		if name, ok := strings.CutPrefix(k.Key, States); ok && !seen[ServiceKey(name)] {
-			problems = append(problems, fmt.Errorf("there is a state of %q, and no such service", name))
+		if name, ok := strings.CutPrefix(k.Key, States); ok && !seen[documentOf(name)] {
+			problems = append(problems, fmt.Errorf("there is a state of %q, and no such service or flag", name))
 		}
 	}
 	return errors.Join(problems...)
@@ -136,20 +137,9 @@ func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error)
 			return 0, err
 		}
 	}
-	for _, prefix := range order {
-		for _, k := range d.Keys {
-			if !strings.HasPrefix(k.Key, prefix) {
-				continue
-			}
-			ops := []Op{Put(k.Key, k.Value)}
-			if name, ok := strings.CutPrefix(k.Key, Services); ok {
-				if i := slices.IndexFunc(d.Keys, func(o DumpKey) bool { return o.Key == StateKey(name) }); i >= 0 {
-					ops = append(ops, Put(d.Keys[i].Key, d.Keys[i].Value))
-				}
-			}
-			if err := b.add(ctx, ops...); err != nil {
-				return 0, err
-			}
+	for _, together := range d.writes(order) {
+		if err := b.add(ctx, together...); err != nil {
+			return 0, err
 		}
 	}
 	if !lost {
@@ -161,6 +151,31 @@ func (s *Store) Restore(ctx context.Context, d Dump) (revision int64, err error)
 		return 0, err
 	}
 	return b.revision, s.awaitRecognition(ctx)
+}
+
+// writes are what d comes to in the order of prefixes: each key, and a document with
+// its state, which are to be in one transaction.
+func (d *Dump) writes(order []string) [][]Op {
+	states := make(map[string]DumpKey) // by the key of the document
+	for _, k := range d.Keys {
+		if name, ok := strings.CutPrefix(k.Key, States); ok {
+			states[documentOf(name)] = k
+		}
+	}
+	var all [][]Op
+	for _, prefix := range order {
+		for _, k := range d.Keys {
+			if !strings.HasPrefix(k.Key, prefix) {
+				continue
+			}
+			together := []Op{Put(k.Key, k.Value)}
+			if state, ok := states[k.Key]; ok {
+				together = append(together, Put(state.Key, state.Value))
+			}
+			all = append(all, together)
+		}
+	}
+	return all
 }
 
 // batch gathers writes into transactions as large as etcd takes.

@@ -54,3 +54,48 @@ func testDump(t *testing.T, opts Options) {
 		t.Fatalf("occupied by %q, %v", key, err)
 	}
 }
+
+func TestDump_WritesADocumentWithItsStateAfterAllElse(t *testing.T) {
+	d := Dump{Format: dumpFormat}
+	for _, key := range []string{ServiceKey("shop"), StateKey("shop"), StateKey("flag:beta"), FlagKey("beta"), RolloutKey("r1"), KillKey("beta"), ServiceKey("new")} {
+		d.Keys = append(d.Keys, DumpKey{key, json.RawMessage(`{}`)})
+	}
+	if err := d.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, together := range d.writes(dumpOrder[:len(dumpOrder)-1]) {
+		var keys []string
+		for _, op := range together {
+			keys = append(keys, op.key)
+		}
+		got = append(got, strings.Join(keys, " + "))
+	}
+	want := "kills/beta, rollouts/r1, flags/beta + state/flag:beta, services/shop + state/shop, services/new"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("written: %s\nwant:    %s", strings.Join(got, ", "), want)
+	}
+	d.Keys = d.Keys[:2:2]
+	d.Keys[0].Key = FlagKey("shop")
+	if d.Validate() == nil {
+		t.Error("a state of a service that is not there is taken")
+	}
+}
+
+// Twice the services are to cost twice the time.
+func BenchmarkDump_Writes(b *testing.B) {
+	for _, services := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(services), func(b *testing.B) {
+			var d Dump
+			for i := range services {
+				name := fmt.Sprint("s", i)
+				d.Keys = append(d.Keys, DumpKey{ServiceKey(name), json.RawMessage(`{}`)}, DumpKey{StateKey(name), json.RawMessage(`{}`)})
+			}
+			for b.Loop() {
+				if n := len(d.writes(dumpOrder[:len(dumpOrder)-1])); n != services {
+					b.Fatal(n)
+				}
+			}
+		})
+	}
+}

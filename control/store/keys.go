@@ -37,6 +37,17 @@ func ServiceKey(service string) string { return Services + service }
 // StateKey is the key of a service's split: stable, weights, labels, rollout in force.
 func StateKey(service string) string { return States + service }
 
+// flagState is how the name of a state begins that is of a flag, not of a service.
+const flagState = "flag:"
+
+// documentOf is the key of the document that a state of that name belongs to.
+func documentOf(state string) string {
+	if flag, ok := strings.CutPrefix(state, flagState); ok {
+		return FlagKey(flag)
+	}
+	return ServiceKey(state)
+}
+
 // RolloutKey is the key of a rollout's plan and state.
 func RolloutKey(id string) string { return Rollouts + id }
 
