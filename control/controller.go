@@ -166,6 +166,7 @@ type Controller struct {
 	rates     map[versionID]*rate
 	toMeasure []versionID // the rest of a round through all versions
 	measured  time.Time
+	roundAt   time.Time    // when the present round of measurements began
 	totals    stats.Totals // scratch
 	pruned    time.Time
 	auditSeq  uint64

@@ -39,14 +39,15 @@ type rate struct {
 	changes uint64      // of shown
 }
 
-// measure brings the rates of some versions up to date, and of all in turn.
+// measure brings the rates of some versions up to date, and of all in turn: once for
+// each View that shows them.
 func (c *Controller) measure(now time.Time) {
-	if now.Sub(c.measured) < measureEvery {
+	if now.Sub(c.measured) < measureEvery || len(c.toMeasure) == 0 && now.Sub(c.roundAt) < c.showsEvery(now) {
 		return
 	}
 	c.measured = now
 	if len(c.toMeasure) == 0 {
-		c.toMeasure = c.versions()
+		c.toMeasure, c.roundAt = c.versions(), now
 	}
 	n := min(len(c.toMeasure), measuredPerRound)
 	for _, id := range c.toMeasure[:n] {

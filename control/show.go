@@ -24,13 +24,17 @@ func (c *Controller) keepShowing(now time.Time) {
 	if c.read.Swap(false) {
 		c.readAt = now
 	}
-	every := showEvery
-	if now.Sub(c.readAt) > readFor {
-		every = showIdle
-	}
-	if since := now.Sub(c.lastView); since >= every || c.unshown && since >= sayEvery {
+	if since := now.Sub(c.lastView); since >= c.showsEvery(now) || c.unshown && since >= sayEvery {
 		c.show(now)
 	}
+}
+
+// showsEvery is how often there is a new View when nothing else changes.
+func (c *Controller) showsEvery(now time.Time) time.Duration {
+	if now.Sub(c.readAt) > readFor {
+		return showIdle
+	}
+	return showEvery
 }
 
 // show publishes a new View.
