@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/weirproxy/weir/analysis/hist"
 )
 
@@ -174,5 +176,38 @@ func TestCollector_CountsClientErrorsOnceABucket(t *testing.T) {
 		if s := got[h]; s.Candidate != (Counts{N: 10, X: 2, Raw: 5}) || s.Stable != (Counts{N: 10, X: 3, Raw: 5}) {
 			t.Fatalf("%+v", s)
 		}
+	}
+}
+
+// What was observed is decided on at the latest when the stage is told, whichever
+// level of a tick came last: the levels of a rule count together, and their blocks
+// end at different ticks.
+func TestJudge_NothingObservedGoesUndecided(t *testing.T) {
+	decided, policy := 0, triggers(t, "latency_p99 > 1.2x baseline")
+	rapid.Check(t, func(t *rapid.T) {
+		j, twin := NewJudge(policy), NewJudge(policy)
+		levels := len(j.policy.Levels())
+		for i := range 60 {
+			for k := range levels {
+				n := rapid.SampledFrom([]uint64{0, 1, 3, 100}).Draw(t, "requests") // without those that say nothing of speed
+				s := Sample{Horizon: Paced, Limit: k, At: time.Duration(i+1) * TickLength, Stable: counts(n, rapid.Uint64Range(0, n/2).Draw(t, "stable")), Candidate: counts(n, rapid.Uint64Range(n/4, n).Draw(t, "candidate"))}
+				j.Observe(s)
+				twin.Observe(s)
+				if twin.decided = false; rapid.Bool().Draw(t, "told") {
+					j.SetStage(Stage{})
+					twin.SetStage(Stage{})
+				}
+				if j.Failed() != twin.Failed() {
+					t.Fatalf("tick %d, level %d: failed %v, and %v when asked again", i, k, j.Failed(), twin.Failed())
+				}
+				if j.Failed() {
+					decided++
+					return
+				}
+			}
+		}
+	})
+	if decided == 0 {
+		t.Error("nothing was ever decided")
 	}
 }
