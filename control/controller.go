@@ -189,7 +189,7 @@ func New(o Options) *Controller {
 		opts: o, log: o.Log, clock: time.Now, forms: forms{written: 1, settles: formSettles},
 		keyTurn: keyTurn{settles: max(leastSettle, o.BlindAfter)},
 		inbox:   make(chan func()), stopped: make(chan struct{}),
-		mirror: newMirror(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
+		mirror: newMirror(), pictures: newPictures(), built: &compile.Built{}, refused: map[string]string{}, known: map[string]bool{},
 		trials: map[string]*trial{}, silent: map[string]bool{}, opening: map[string]bool{}, kills: map[string]Kill{}, cuts: map[string]map[string]rollout.Cut{},
 		journaling: map[string]int{}, turns: map[string]turn{}, failing: map[health.Target]int{},
 		seen: map[string]int64{}, raisedAt: map[string]time.Time{},

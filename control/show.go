@@ -86,6 +86,22 @@ type picture[K comparable, V any] struct {
 	view *V
 }
 
+// forgetBut drops pictures when there are more than names of what is shown.
+func forgetBut[K comparable, V any](pictures map[string]picture[K, V], names []string) {
+	if len(pictures) <= len(names) {
+		return
+	}
+	shown := make(map[string]bool, len(names))
+	for _, name := range names {
+		shown[name] = true
+	}
+	maps.DeleteFunc(pictures, func(name string, _ picture[K, V]) bool { return !shown[name] })
+}
+
+func newPictures() pictures {
+	return pictures{map[string]picture[serviceSeen, ServiceView]{}, map[string]picture[rolloutSeen, RolloutView]{}}
+}
+
 // serviceSeen is all that a ServiceView is made of.
 type serviceSeen struct {
 	document, state, rollout int64 // their revisions
@@ -104,14 +120,15 @@ type rolloutSeen struct {
 func (c *Controller) showServices(v *View, now time.Time) {
 	names := c.mirror.serviceNames()
 	was := c.pictures.services
-	c.pictures.services = make(map[string]picture[serviceSeen, ServiceView], len(names))
+	forgetBut(was, names)
 	v.Services = make([]*ServiceView, len(names))
 	for i, name := range names {
 		p := was[name]
 		if seen := c.seenOf(name, now); p.view == nil || p.seen != seen {
 			p = picture[serviceSeen, ServiceView]{seen, c.showService(name, now)}
+			was[name] = p
 		}
-		c.pictures.services[name], v.Services[i] = p, p.view
+		v.Services[i] = p.view
 	}
 }
 
@@ -162,7 +179,7 @@ func (c *Controller) showRollouts(v *View) {
 	ids := c.mirror.newestFirst()
 	ids = ids[:min(len(ids), maxShownRollouts)]
 	was := c.pictures.rollouts
-	c.pictures.rollouts = make(map[string]picture[rolloutSeen, RolloutView], len(ids))
+	forgetBut(was, ids)
 	v.Rollouts = make([]*RolloutView, len(ids))
 	for i, id := range ids {
 		if c.trials[id] != nil || len(c.cuts[id]) > 0 || len(c.mirror.cuts[id]) > 0 {
@@ -173,15 +190,18 @@ func (c *Controller) showRollouts(v *View) {
 		_, reports := c.reports[id]
 		if seen := (rolloutSeen{c.mirror.rollouts[id].mod, c.holds(id), reports}); p.view == nil || p.seen != seen {
 			p = picture[rolloutSeen, RolloutView]{seen, c.showRollout(id)}
+			was[id] = p
 		}
-		c.pictures.rollouts[id], v.Rollouts[i] = p, p.view
+		v.Rollouts[i] = p.view
 	}
 }
 
 // holds reports whether the rollout is the one in force of its service.
 func (c *Controller) holds(id string) bool {
-	r := c.mirror.rollouts[id]
-	return !r.value.Phase.Final() && c.mirror.states[r.value.Service].value.Rollout == id
+	if c.mirror.rollouts[id].value.Phase.Final() {
+		return false
+	}
+	return c.mirror.states[c.mirror.rollouts[id].value.Service].value.Rollout == id
 }
 
 func (c *Controller) showService(name string, now time.Time) *ServiceView {
