@@ -35,8 +35,15 @@ type rate struct {
 	old, older   stats.Totals
 	oldAt, midAt time.Time
 
-	shown   VersionView // its counts and rates alone
-	changes uint64      // of shown
+	shown   lately
+	changes uint64 // of shown
+}
+
+// lately is what a VersionView says of a version's requests.
+type lately struct {
+	Requests, Errors uint64
+	RPS, ErrorRate   float64
+	P50, P99         time.Duration
 }
 
 // measure brings the rates of some versions up to date, and of all in turn: once for
@@ -116,8 +123,7 @@ func (c *Controller) recorderOf(id versionID) *stats.Recorder {
 
 // take brings the rates up to date.
 func (r *rate) take(totals *stats.Totals, now time.Time) {
-	v := &r.shown
-	r.changes++
+	v, was := &r.shown, r.shown
 	v.Requests, v.Errors = totals.Begun(), totals.Errors()
 	if over := now.Sub(r.oldAt).Seconds(); over >= .5 {
 		v.RPS = float64(totals.Begun()-r.old.Begun()) / over
@@ -132,6 +138,9 @@ func (r *rate) take(totals *stats.Totals, now time.Time) {
 	if now.Sub(r.midAt) >= window {
 		r.old, r.oldAt = r.older, r.midAt
 		r.older, r.midAt = *totals, now
+	}
+	if *v != was { // else the View shows what it showed
+		r.changes++
 	}
 }
 
