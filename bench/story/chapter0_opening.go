@@ -17,6 +17,7 @@ const shopKey = "the-key-of-the-shop" // by which applications ask for flags
 // opening starts the world, in which v1.4 runs everywhere.
 func (s *story) opening() {
 	s.slack, s.pager = record("Slack", fromSlack), record("PagerDuty", fromPagerDuty)
+	s.tracker, s.github = record("The tracker", fromTracker()), record("GitHub", fromTracker())
 	etcd, err := s.lab.Etcd("etcd")
 	s.check(err)
 	for _, name := range []string{"edge-1", "edge-2"} {
@@ -26,7 +27,7 @@ func (s *story) opening() {
 		n, err := s.lab.Node(lab.NodeOptions{Name: name, Etcd: etcd, Clients: fmt.Sprintf("tokens:\n  - {name: shop, role: client, token: %s}\n", shopKey)})
 		s.check(err)
 		s.nodes = append(s.nodes, n)
-		s.check(secrets(n, map[string]string{"slack": s.slack.server.URL + "/services/T0/B0/hush", "pagerduty": strings.Repeat("0123456789abcdef", 2)}))
+		s.check(secrets(n, map[string]string{"tracker": "the-token-of-the-tracker", "slack": s.slack.server.URL + "/services/T0/B0/hush", "pagerduty": strings.Repeat("0123456789abcdef", 2)}))
 	}
 	if s.err != nil {
 		return
@@ -61,7 +62,31 @@ kind: Notifier
 name: oncall
 pagerduty: {routing_key_file: secrets/pagerduty, url: %q}
 on: [failed, rolled_back]
-`, s.pager.server.URL))
+---
+kind: Notifier
+name: tasks
+tracker:
+  url: %q
+  token_file: secrets/tracker
+  tasks: "SHOP-[0-9]+"
+  states:
+    - {state: merged, word: Merged}
+    - {state: deploying, word: "Canary in {{environment}}"}
+    - {state: live, word: "In {{environment}}"}
+    - {state: rolled_back, word: "Rolled back in {{environment}}"}
+  requests:
+    - {method: PUT, path: "/tasks/{{task.id}}", body: '{"status": "{{word}}"}'}
+---
+kind: Notifier
+name: issues
+tracker:
+  preset: github
+  url: %q
+  project: example/shop
+  token_file: secrets/tracker
+  states:
+    - {state: live, word: "In {{environment}}"}
+`, s.pager.server.URL, s.tracker.server.URL, s.github.server.URL))
 	s.weir("apply -f notifiers.yaml")
 	s.file("to-staging.yaml", `kind: Rollout
 service: shop-staging
@@ -93,6 +118,7 @@ keep_previous: 30s
 	s.tag("v1.4")
 	s.cut("v1.4", "v1.3")
 	s.ships("staging", "v1.4", false, func() { s.weir("release deployed shop v1.4 --environment staging") })
+	s.told(s.tracker, "/tasks/SHOP-11: Merged", "/tasks/SHOP-11: In staging", "/tasks/SHOP-11: In production")
 	s.stands(`
 		        staging  production
 		runs    v1.4     v1.4

@@ -12,6 +12,7 @@ func (s *story) release() {
 	s.weir("release changelog shop v1.5").says("# shop v1.5", "since v1.4",
 		"## Features", "**checkout**: one page, behind a flag", "## Fixes", "prices with tax")
 	s.weir("release pending shop").says("staging v1.4, production v1.4", "v1.5")
+	s.told(s.tracker, "/tasks/SHOP-12: Merged")
 	s.stands(`
 		         staging  production
 		runs     v1.4     v1.4

@@ -22,6 +22,8 @@ func (s *story) staging() {
 		Service: shop-staging
 		<https://ci.example.com/v1.5|View pipeline>
 	`)
+	s.told(s.tracker, "/tasks/SHOP-12: Canary in staging", "/tasks/SHOP-12: In staging")
+	s.told(s.github, "/repos/example/shop/issues/34/labels: In staging")
 	s.told(s.pager, "resolve")
 	s.weir("release show shop v1.5").says("users of staging are on it")
 	s.stands(`

@@ -54,6 +54,8 @@ func (s *story) production() {
 		…
 		<https://ci.example.com/v1.5|View pipeline>
 	`)
+	s.told(s.tracker, "/tasks/SHOP-12: Canary in production", "/tasks/SHOP-12: In production")
+	s.told(s.github, "/repos/example/shop/issues/34/labels: In production")
 	s.told(s.pager, "resolve")
 	s.weir("release tasks shop").says("SHOP-12")
 	s.stands(`

@@ -50,6 +50,7 @@ stages:
 		…
 	`)
 	s.told(s.pager, `trigger …: Rolled back: flag one-page-checkout on…`)
+	s.silent(s.tracker)
 	s.breaks("production", "v1.5", "")
 	s.stable("v1.5")
 	s.stands(`

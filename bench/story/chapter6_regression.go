@@ -38,6 +38,8 @@ func (s *story) regression() {
 		<https://ci.example.com/v1.6|View pipeline>
 	`)
 	s.told(s.pager, "trigger …: Rolled back: shop v1.6 → production…")
+	s.told(s.tracker, "/tasks/SHOP-13: Merged", "/tasks/SHOP-13: Canary in staging", "/tasks/SHOP-13: In staging",
+		"/tasks/SHOP-13: Canary in production", "/tasks/SHOP-13: Rolled back in production")
 	s.weir("rollout why shop").says("rolled_back", "error_rate > 1%")
 	s.stands(`
 		         staging  production

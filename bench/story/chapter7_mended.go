@@ -40,6 +40,10 @@ func (s *story) mended() {
 	s.ships("staging", "v1.6.1", false, func() { s.weir("%s", s.toStaging("v1.6.1", "@tom")) })
 	s.told(s.slack, "Rollout started: shop v1.6.1 → staging\n…", "Rollout complete: shop v1.6.1 → staging\n…")
 	s.told(s.pager, "resolve", "resolve")
+	s.told(s.tracker, "/tasks/SHOP-14: Merged", "/tasks/SHOP-13: Canary in production", "/tasks/SHOP-14: Canary in production",
+		"/tasks/SHOP-13: In production", "/tasks/SHOP-14: In production", "/tasks/SHOP-14: Canary in staging", "/tasks/SHOP-14: In staging")
+	s.silent(s.tracker)
+	s.silent(s.github)
 	s.silent(s.slack)
 	s.silent(s.pager)
 	s.stands(`

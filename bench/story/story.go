@@ -26,6 +26,8 @@ type story struct {
 	clock   clock
 	slack   *recorder
 	pager   *recorder
+	tracker *recorder
+	github  *recorder
 	figures []string // what was measured, for the end
 }
 
@@ -108,7 +110,7 @@ func (s *story) ending() {
 // close ends what is not a process of the lab.
 func (s *story) close() {
 	s.users.stop()
-	for _, r := range []*recorder{s.slack, s.pager} {
+	for _, r := range []*recorder{s.slack, s.pager, s.tracker, s.github} {
 		if r != nil {
 			r.server.Close()
 		}

@@ -23,7 +23,8 @@ type recorder struct {
 }
 
 // record starts a recorder; read makes a message of a request, with the key by
-// which duplicates are told, which may be empty.
+// which duplicates are told, which may be empty. No text: the request is none. One
+// request is read at a time.
 func record(name string, read func(r *http.Request, body []byte) (key, text string, err error)) *recorder {
 	rec := &recorder{name: name, seen: map[string]bool{}}
 	rec.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,14 +32,14 @@ func record(name string, read func(r *http.Request, body []byte) (key, text stri
 		if err != nil {
 			return
 		}
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
 		key, text, err := read(r, body)
 		if err != nil {
 			text = "cannot read " + string(body) + ": " + err.Error()
 		}
 		w.WriteHeader(http.StatusAccepted)
-		rec.mu.Lock()
-		defer rec.mu.Unlock()
-		if key == "" || !rec.seen[key] {
+		if text != "" && (key == "" || !rec.seen[key]) {
 			rec.seen[key] = true
 			rec.got = append(rec.got, text)
 		}
@@ -183,4 +184,28 @@ func fromPagerDuty(_ *http.Request, body []byte) (key, text string, err error) {
 		text += " " + m.Payload.Severity + ": " + m.Payload.Summary
 	}
 	return string(body), text, nil
+}
+
+// fromTracker reads what a tracker is told of a task: by the story's own template, or
+// as labels of an issue of GitHub. What it says again at once it said before.
+func fromTracker() func(r *http.Request, body []byte) (key, text string, err error) {
+	last := map[string]string{} // by task
+	return func(r *http.Request, body []byte) (key, text string, err error) {
+		if r.Method == http.MethodDelete {
+			return "", "", nil // a label that the issue has no more
+		}
+		var m struct {
+			Status string   `json:"status"`
+			Labels []string `json:"labels"`
+		}
+		if err := json.Unmarshal(body, &m); err != nil {
+			return "", "", err
+		}
+		word := m.Status + strings.Join(m.Labels, ", ")
+		if last[r.URL.Path] == word {
+			return "", "", nil
+		}
+		last[r.URL.Path] = word
+		return "", r.URL.Path + ": " + word, nil
+	}
 }

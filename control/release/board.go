@@ -104,6 +104,8 @@ type Environment struct {
 	Candidate string         `json:"candidate,omitempty" doc:"The version under way; empty: none"`
 	Weight    configs.Weight `json:"weight,omitempty" doc:"Share of the users that are on the candidate"`
 	Last      *Deployment    `json:"last,omitempty" doc:"The deployment that began last"`
+
+	met *Deployment // the last that users met: one that waits, or failed before, changed nothing for them
 }
 
 // Environments are those of an application: production last, the others by name.
@@ -122,6 +124,9 @@ func (b *Board) environments(application string) []Environment {
 		d := &b.begun[application][i]
 		e := at(d.Environment)
 		e.Last = d
+		if d.State != Waiting && d.State != Failed {
+			e.met = d
+		}
 		switch d.State {
 		case Live:
 			e.Version, e.Since, e.Candidate, e.Weight = d.Version, d.EndedAt, "", 0
@@ -282,7 +287,7 @@ func (b *Board) Tasks(application string) []Task {
 		if e.Candidate != "" && e.Weight > 0 {
 			coming = l.holds(e.Candidate)
 		}
-		if last := e.Last; last != nil && (last.State == RolledBack || last.State == Aborted) {
+		if last := e.met; last != nil && (last.State == RolledBack || last.State == Aborted) {
 			back = l.holds(last.Version)
 		}
 		for i := range tasks {

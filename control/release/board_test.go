@@ -75,6 +75,10 @@ func TestBoard_TellsWhatIsWhere(t *testing.T) {
 		append(first, deployed("production", "v3", RolledBack, 21, 22))...)
 	f("the next try succeeds", "T-1: staging live production live; T-2: staging live production live; T-3: staging merged production live",
 		append(first, deployed("production", "v3", RolledBack, 21, 22), deployed("production", "v3", Live, 30, 31))...)
+	f("the next try waits", "T-1: staging live production live; T-2: staging live production rolled_back; T-3: staging merged production rolled_back",
+		append(first, deployed("production", "v3", RolledBack, 21, 22), deployed("production", "v3", Waiting, 30, 0))...)
+	f("the next try failed before a user met it", "T-1: staging live production live; T-2: staging live production rolled_back; T-3: staging merged production rolled_back",
+		append(first, deployed("production", "v3", RolledBack, 21, 22), deployed("production", "v3", Failed, 30, 31))...)
 	f("it waits", "T-1: staging live production live; T-2: staging live production merged; T-3: staging merged production merged",
 		append(first, deployed("production", "v3", Waiting, 21, 0))...)
 
