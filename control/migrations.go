@@ -96,7 +96,7 @@ func (m *mirror) uses(application, environment string, now time.Time) []migratio
 	}
 	var last release.Deployment
 	for _, d := range m.listShipped().deployments {
-		if d.Rollout == "" && d.Application == application && d.Environment == environment && !d.StartedAt.Before(last.StartedAt) {
+		if _, own := m.services[d.Service]; !own && d.Application == application && d.Environment == environment && !d.StartedAt.Before(last.StartedAt) {
 			last = d
 		}
 	}

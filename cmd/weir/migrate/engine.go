@@ -39,7 +39,7 @@ func open(m *configs.Migration, address string) (*sql.DB, error) {
 	}[scheme]
 	switch {
 	case engine == "":
-		return nil, fmt.Errorf("%w: begin it with postgres://, mysql:// or sqlite:", ErrURL)
+		return nil, fmt.Errorf("%w: begin it with sqlite:, mysql:// or postgres://", ErrURL)
 	case engine != m.Engine:
 		return nil, fmt.Errorf("%w: it is of %s, and migration %q is for %s", ErrURL, engine, m.Name, m.Engine)
 	}
