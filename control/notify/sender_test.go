@@ -345,6 +345,12 @@ func TestSender_LogsInAtAServerOfOnesOwnAuthority(t *testing.T) {
 	f("the system's authorities", "certificate", func(e *configs.EmailTarget) { e.CAFile = "" })
 	f("no authority in the file", "no certificate", func(e *configs.EmailTarget) { e.CAFile = "empty.pem" })
 	f("a wrong password", "535", func(e *configs.EmailTarget) { e.PasswordFile = "wrong" })
+	smtp.Offer("LOGIN")
+	f("a server that knows LOGIN alone", "", func(*configs.EmailTarget) {})
+	f("a wrong password by LOGIN", "535", func(e *configs.EmailTarget) { e.PasswordFile = "wrong" })
+	if !smtp.Heard("AUTH LOGIN") || !smtp.Heard("AUTH PLAIN") {
+		t.Error("both ways to log in were to be tried")
+	}
 	f("no login", "530", func(e *configs.EmailTarget) { e.Username = "" })
 	if problems := s.Check(&configs.Notifier{Email: &configs.EmailTarget{CAFile: "empty.pem"}}); len(problems) != 1 {
 		t.Errorf("applying it says %q", problems)

@@ -4,6 +4,7 @@ package notifytest
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -19,14 +20,15 @@ type SMTP struct {
 	Address string
 	hang    <-chan struct{} // nil: it answers; else it says nothing until this is closed
 
-	secure      *tls.Config // nil: it knows no STARTTLS
-	credentials string      // what AUTH PLAIN must say, in base64; empty: nobody logs in
+	secure         *tls.Config // nil: it knows no STARTTLS
+	user, password string      // who may log in; no user: nobody has to
 
 	mu struct {
 		sync.Mutex
 		said   []string            // the commands of all clients
 		refuse map[string]string   // what RCPT gets, by address
 		greet  string              // empty: 220
+		offer  string              // mechanisms of AUTH; empty: PLAIN and LOGIN
 		mails  map[string][]string // by recipient
 	}
 }
@@ -42,8 +44,8 @@ func NewSMTP(t *testing.T, hang <-chan struct{}) *SMTP {
 func NewSecureSMTP(t *testing.T, certificate tls.Certificate, user, password string) *SMTP {
 	t.Helper()
 	return start(t, &SMTP{
-		secure:      &tls.Config{Certificates: []tls.Certificate{certificate}},
-		credentials: base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password)),
+		secure: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		user:   user, password: password,
 	})
 }
 
@@ -83,6 +85,13 @@ func (s *SMTP) Greet(answer string) {
 	s.mu.greet = answer
 }
 
+// Offer makes mechanisms what clients may log in by; empty: PLAIN and LOGIN.
+func (s *SMTP) Offer(mechanisms string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.offer = mechanisms
+}
+
 // Mails are those that an address got, heads included, the oldest first.
 func (s *SMTP) Mails(to string) []string {
 	s.mu.Lock()
@@ -110,14 +119,14 @@ func (s *SMTP) serve(conn net.Conn) {
 	r := bufio.NewReader(conn)
 	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
 	s.mu.Lock()
-	greeting := s.mu.greet
+	greeting, offer := s.mu.greet, cmp.Or(s.mu.offer, "PLAIN LOGIN")
 	s.mu.Unlock()
 	if greeting != "" {
 		say(greeting)
 		return
 	}
 	say("220 smtp.test ESMTP")
-	to, encrypted, known := "", false, s.credentials == ""
+	to, encrypted, known := "", false, s.user == ""
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -133,7 +142,7 @@ func (s *SMTP) serve(conn net.Conn) {
 			if s.secure != nil && !encrypted {
 				say("250-STARTTLS")
 			} else {
-				say("250-AUTH PLAIN LOGIN")
+				say("250-AUTH " + offer)
 			}
 			say("250 8BITMIME")
 		case "STARTTLS":
@@ -141,7 +150,7 @@ func (s *SMTP) serve(conn net.Conn) {
 			conn = tls.Server(conn, s.secure)
 			r, encrypted = bufio.NewReader(conn), true
 		case "AUTH":
-			if known = line == "AUTH PLAIN "+s.credentials; known {
+			if known = s.logIn(line, r, say); known {
 				say("235 welcome")
 			} else {
 				say("535 wrong password")
@@ -186,4 +195,20 @@ func (s *SMTP) serve(conn net.Conn) {
 			say("250 ok")
 		}
 	}
+}
+
+// logIn hears a login by PLAIN (RFC 4616), or by LOGIN, which asks for name and
+// password one after the other and which old servers know alone.
+func (s *SMTP) logIn(line string, r *bufio.Reader, say func(string)) bool {
+	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	if line != "AUTH LOGIN" {
+		return line == "AUTH PLAIN "+encode("\x00"+s.user+"\x00"+s.password)
+	}
+	right := true
+	for _, ask := range []struct{ prompt, want string }{{"Username:", s.user}, {"Password:", s.password}} {
+		say("334 " + encode(ask.prompt))
+		answer, err := r.ReadString('\n')
+		right = right && err == nil && strings.TrimSpace(answer) == encode(ask.want)
+	}
+	return right
 }
