@@ -27,6 +27,15 @@ type Lab struct {
 	names     map[string]int    // likewise
 }
 
+// With gives work a Lab of the weir binary at path, as New does, and closes it.
+func With(weir string, work func(*Lab) error) error {
+	l, err := New(weir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(l), l.Close(false))
+}
+
 // New makes a lab around a weir binary. An empty weir builds one. It must run
 // within the module, whose tools it builds when they are first used.
 func New(weir string) (*Lab, error) {

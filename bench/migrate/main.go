@@ -32,18 +32,13 @@ func main() {
 	flag.DurationVar(&o.reader, "reader", 3*time.Second, "how long a reader keeps the table while its shape is to change")
 	flag.StringVar(&o.out, "out", "", "file to keep the result in")
 	flag.Parse()
-	if err := run(o); err != nil {
+	if err := lab.With(o.weir, func(l *lab.Lab) error { return run(l, o) }); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(o options) (err error) {
-	l, err := lab.New(o.weir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close(false)) }()
+func run(l *lab.Lab, o options) (err error) {
 	pg, err := l.Postgres()
 	if err != nil {
 		return err

@@ -38,18 +38,13 @@ func main() {
 	flag.IntVar(&o.rps, "rps", 500, "requests a second meanwhile")
 	flag.StringVar(&o.out, "out", "", "file to keep the result in")
 	flag.Parse()
-	if err := run(o); err != nil {
+	if err := lab.With(o.weir, func(l *lab.Lab) error { return run(l, o) }); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(o options) (err error) {
-	l, err := lab.New(o.weir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close(false)) }()
+func run(l *lab.Lab, o options) error {
 	s, err := open(l, o.services)
 	if err != nil {
 		return err
