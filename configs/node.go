@@ -116,6 +116,25 @@ type Control struct {
 	// TLS serves the control API over TLS alone. Nil: plaintext. The files are
 	// read again when they change.
 	TLS *ControlTLS `json:"tls,omitempty" yaml:"tls,omitempty"`
+
+	// Clusters are those that may forward their deployments and releases to this
+	// one: a Notifier there has a `hub`. At most 100. Empty: none may.
+	Clusters []Cluster `json:"clusters,omitempty" yaml:"clusters,omitempty"`
+}
+
+// Cluster is another weir that forwards what it deploys. It can do nothing else.
+type Cluster struct {
+	// Name is what this node calls it: lower-case letters, digits and dashes.
+	Name string `json:"name" yaml:"name"`
+
+	// SecretFile holds the key that is shared with it, at least 16 characters, below
+	// the `secrets` folder. It is read again for each call.
+	SecretFile string `json:"secret_file" yaml:"secret_file"`
+
+	// Environments says what its environments are called here. Default, and for those
+	// that are not named: their own name, a dash and the cluster's, such as
+	// production-eu. Empty: all are called so.
+	Environments map[string]string `json:"environments,omitempty" yaml:"environments,omitempty"`
 }
 
 // ControlTLS names the PEM files of the control API, relative to the node file.

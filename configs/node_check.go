@@ -183,12 +183,35 @@ func (n *Node) checkAddresses(r *report) {
 				"nothing says what the clients' certificates allow")
 		}
 	}
+	n.Control.checkClusters(r)
 	if n.Status != nil {
 		listen("status.address", n.Status.Address)
 	}
 	if n.Flags != nil {
 		listen("flags.address", n.Flags.Address)
 		n.Flags.check(r)
+	}
+}
+
+// maxClusters bounds those that may forward to one hub.
+const maxClusters = 100
+
+func (c *Control) checkClusters(r *report) {
+	if len(c.Clusters) > maxClusters {
+		r.add("control.clusters", fmt.Sprintf("keep at most %d", maxClusters), "there are %d clusters", len(c.Clusters))
+	}
+	seen := map[string]bool{}
+	for i, one := range c.Clusters {
+		path := item("control.clusters", i)
+		r.name(field(path, "name"), one.Name)
+		if seen[one.Name] {
+			r.add(field(path, "name"), "write each once", "cluster %q stands here twice", one.Name)
+		}
+		seen[one.Name] = true
+		r.secret(field(path, "secret_file"), one.SecretFile, "the file that holds the key shared with "+one.Name)
+		for theirs, ours := range one.Environments {
+			r.name(field(path, "environments")+"."+theirs, ours)
+		}
 	}
 }
 

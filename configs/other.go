@@ -1,7 +1,8 @@
 package configs
 
 // Notifier sends events of rollouts to people or programs, or to a tracker where
-// tasks are. Exactly one of Slack, Email, PagerDuty, Webhook and Tracker is set. Secrets are named by file, one line of
+// tasks are, or a hub what is deployed. Exactly one of Slack, Email, PagerDuty,
+// Webhook, Tracker and Hub is set. Secrets are named by file, one line of
 // printable text each, below the `secrets` folder of every node; they are read
 // anew for each message and never shown.
 type Notifier struct {
@@ -13,6 +14,7 @@ type Notifier struct {
 	PagerDuty *PagerDutyTarget `json:"pagerduty,omitempty" yaml:"pagerduty,omitempty"`
 	Webhook   *WebhookTarget   `json:"webhook,omitempty" yaml:"webhook,omitempty"`
 	Tracker   *TrackerTarget   `json:"tracker,omitempty" yaml:"tracker,omitempty"`
+	Hub       *HubTarget       `json:"hub,omitempty" yaml:"hub,omitempty"`
 
 	// On names the events: `started`, `stage` (a stage or the bake begins, weights
 	// change by hand, a rollout starts over), `paused`, `resumed`, `approval` (a
@@ -20,15 +22,15 @@ type Notifier struct {
 	// waited for, or a person goes on without it), `succeeded`, `failed` (ended before any user
 	// traffic), `rolled_back` (by weir), `aborted` (by a person), `observed` (a
 	// trigger with action notify broke), or `all`. At least one. Empty: only for a
-	// tracker, whose `states` say it.
+	// tracker, whose `states` say it, and a hub, which hears of deployments.
 	On []string `json:"on,omitempty" yaml:"on,omitempty"`
 
 	// Services limits the notifier to rollouts of these. Empty: of all.
 	Services []string `json:"services,omitempty" yaml:"services,omitempty"`
 }
 
-// Channel is how a notifier reaches its people: slack, email, pagerduty, webhook
-// or tracker. Empty: by none that this release knows.
+// Channel is how a notifier reaches its people: slack, email, pagerduty, webhook,
+// tracker or hub. Empty: by none that this release knows.
 func (n *Notifier) Channel() string {
 	switch {
 	case n.Slack != nil:
@@ -41,6 +43,8 @@ func (n *Notifier) Channel() string {
 		return "webhook"
 	case n.Tracker != nil:
 		return "tracker"
+	case n.Hub != nil:
+		return "hub"
 	}
 	return ""
 }
@@ -94,4 +98,23 @@ type WebhookTarget struct {
 	// SecretFile holds the key of `Weir-Signature`: `t=<seconds>,v1=<hex>`, the
 	// HMAC-SHA256 of the seconds, a full stop and the body. Empty: unsigned.
 	SecretFile string `json:"secret_file,omitempty" yaml:"secret_file,omitempty"`
+}
+
+// HubTarget is the control API of another weir, which shows the deployments and
+// releases of several clusters. What this one deploys or is reported is forwarded
+// there; what it was forwarded itself is not.
+type HubTarget struct {
+	// URL is the hub's control address: https://weir.example.com.
+	URL string `json:"url" yaml:"url"`
+
+	// Cluster is what the hub calls this cluster, as its `control.clusters` has it:
+	// lower-case letters, digits and dashes, at most 63.
+	Cluster string `json:"cluster" yaml:"cluster"`
+
+	// SecretFile holds the key that is shared with the hub, at least 16 characters,
+	// below the `secrets` folder of every node. Calls are signed like a webhook's.
+	SecretFile string `json:"secret_file" yaml:"secret_file"`
+
+	// Applications limits it to these. Empty: all.
+	Applications []string `json:"applications,omitempty" yaml:"applications,omitempty"`
 }

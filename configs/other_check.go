@@ -50,8 +50,12 @@ func (n *Notifier) Validate() Problems {
 		targets++
 		n.Tracker.check(r)
 	}
+	if n.Hub != nil {
+		targets++
+		n.Hub.check(r)
+	}
 	if targets != 1 {
-		r.add("", "write one of slack, email, pagerduty, webhook or tracker", "the notifier has %d targets", targets)
+		r.add("", "write one of slack, email, pagerduty, webhook, tracker or hub", "the notifier has %d targets", targets)
 	}
 	n.checkOn(r)
 	return r.problems
@@ -65,6 +69,15 @@ func (n *Notifier) checkOn(r *report) {
 		}
 		if len(n.Services) > 0 {
 			r.add("services", "write tracker.applications", "tasks are of applications, not of services")
+		}
+		return
+	}
+	if n.Hub != nil {
+		if len(n.On) > 0 {
+			r.add("on", "remove it", "a hub is told of deployments and releases, not of events")
+		}
+		if len(n.Services) > 0 {
+			r.add("services", "write hub.applications", "deployments are of applications, not of services")
 		}
 		return
 	}
@@ -145,5 +158,14 @@ func (r *report) url(path, address, example string) {
 func (r *report) wanted(path, value, what string) {
 	if value == "" {
 		r.add(path, "write "+what, "it is missing")
+	}
+}
+
+func (h *HubTarget) check(r *report) {
+	r.url("hub.url", h.URL, "https://weir.example.com")
+	r.name("hub.cluster", h.Cluster)
+	r.secret("hub.secret_file", h.SecretFile, "the file that holds the key shared with the hub")
+	for i, name := range h.Applications {
+		r.name(item("hub.applications", i), name)
 	}
 }

@@ -118,6 +118,14 @@ func (c *Controller) courier(e *notify.Entry) (deliver func(context.Context) err
 		return nil, ""
 	}
 	doc := n.value
+	if f := e.Forward; f != nil && f.Release != "" {
+		whole := *e
+		whole.Forward = &notify.Forward{Release: f.Release}
+		if r, there := c.mirror.releases[f.Release]; there {
+			whole.Forward.Document = &r.value
+		}
+		e = &whole
+	}
 	return func(ctx context.Context) error { return c.opts.Deliver(ctx, &doc, e) }, ""
 }
 

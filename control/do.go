@@ -209,6 +209,8 @@ func (c *Controller) derive(cmd Command, random string, now time.Time) (plan, er
 		return c.planForget(cmd, now)
 	case DeleteRelease:
 		return planRemove(c, c.releaseDocuments(), cmd.Application+"/"+cmd.Version, cmd.IfMatch, cmd.Actor, now)
+	case TakeForwarded:
+		return c.planForwarded(cmd, now)
 	case ReportDeployment:
 		return c.planReport(cmd, random, now)
 	case ApplyFreeze:

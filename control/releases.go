@@ -19,6 +19,10 @@ type ApplyRelease struct {
 	IfMatch  int64 // ModRevision of the document; 0: any; -1: it must be absent
 	DryRun   bool
 	Actor    string
+
+	// Forwarded says that another cluster sent it: this one does not tell a hub of its
+	// own.
+	Forwarded bool
 }
 
 // DeleteRelease removes a Release.
@@ -179,6 +183,8 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 	switch {
 	case d.ID != "" && !known:
 		return plan{}, refuse(NotFound, "leave the id out to report a new one", "there is no reported deployment %q", d.ID)
+	case old.value.Cluster != "":
+		return plan{}, refuse(Conflict, "report it there", "deployment %q is of cluster %s", d.ID, old.value.Cluster)
 	case old.value.Rollout != "":
 		return plan{}, refuse(Conflict, "report another deployment", "deployment %q is a rollout of weir's own", d.ID)
 	case known && (old.value.Application != d.Application || old.value.Environment != d.Environment || old.value.Version != d.Version):
@@ -201,9 +207,8 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 			c.audit(AuditView{At: now, Actor: cmd.Actor, Action: "deployment " + string(d.State), Object: "deployments/" + d.ID, Text: text}),
 		},
 	}}
-	c.tellTrackers(&p.txn, cause{d.Application, d.ID, now, notify.Moves{Actor: d.By, Link: d.Link}}, func(is *situation) {
-		is.deployments = append(slices.DeleteFunc(is.deployments, func(o release.Deployment) bool { return o.ID == d.ID }), d)
-	})
+	c.tellTrackers(&p.txn, cause{d.Application, d.ID, now, notify.Moves{Actor: d.By, Link: d.Link}}, reported(d))
+	c.tellHubs(&p.txn, d.Application, "hub:"+d.ID, now, notify.Forward{Deployment: &d})
 	return p, nil
 }
 
@@ -222,6 +227,9 @@ func (c *Controller) planRelease(cmd ApplyRelease, now time.Time) (plan, error) 
 			is.releases = append(is.releases, ReleaseView{Document: doc})
 		}
 	})
+	if !cmd.Forwarded {
+		c.tellHubs(&p.txn, doc.Application, streamOf(&doc), now, notify.Forward{Release: doc.Name()})
+	}
 	return p, nil
 }
 

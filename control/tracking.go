@@ -30,11 +30,11 @@ type cause struct {
 	about       notify.Moves
 }
 
-// trackers are the notifiers that are told of tasks, by name.
-func (m *mirror) trackers() []*configs.Notifier {
+// choose returns the notifiers that somebody chooses, by name.
+func (m *mirror) choose(chosen func(*configs.Notifier) bool) []*configs.Notifier {
 	var all []*configs.Notifier
 	for _, name := range slices.Sorted(maps.Keys(m.notifiers)) {
-		if n := m.notifiers[name].value; n.Tracker != nil {
+		if n := m.notifiers[name].value; chosen(&n) {
 			all = append(all, &n)
 		}
 	}
@@ -61,11 +61,18 @@ func (c *Controller) moveTasks(txn *store.Txn, ch change) {
 	})
 }
 
+// reported is what a report does to the situation.
+func reported(d release.Deployment) func(*situation) {
+	return func(s *situation) {
+		s.deployments = append(slices.DeleteFunc(s.deployments, func(o release.Deployment) bool { return o.ID == d.ID }), d)
+	}
+}
+
 // tellTrackers adds to a transaction an entry for each tracker that is to hear which
 // tasks go elsewhere with it. Who is told never keeps a change from being written:
 // what does not fit is dropped, and logged.
 func (c *Controller) tellTrackers(txn *store.Txn, why cause, happen func(*situation)) {
-	trackers := c.mirror.trackers()
+	trackers := c.mirror.choose(func(n *configs.Notifier) bool { return n.Tracker != nil })
 	if len(trackers) == 0 {
 		return
 	}

@@ -60,6 +60,7 @@ func (c *Controller) transaction(ch change) (store.Txn, error) {
 	}))
 	c.enqueueEvents(&txn, ch)
 	c.moveTasks(&txn, ch)
+	c.forwardRollout(&txn, ch)
 	return txn, nil
 }
 

@@ -15,6 +15,7 @@ func (n *node) apiOptions() api.Options {
 	o := api.Options{
 		Control: n.controller, Metrics: n.writeMetrics, Ready: n.ready, Tokens: n.tokens, Version: version(), Log: n.log,
 		Level: n.logs.level, HTTPS: byTLS(n.config.Control.PublicURL),
+		Clusters: n.config.Control.Clusters, Secrets: n.config.Secrets,
 	}
 	if n.logs.lines != nil {
 		o.Node = &diagnose.Node{

@@ -181,6 +181,9 @@ func (c *cli) getNotifier(ctx context.Context, client *client, name string) erro
 
 // heard is what a notifier is told of.
 func heard(n *configs.Notifier) []string {
+	if n.Hub != nil {
+		return []string{"deployments", "releases"}
+	}
 	if n.Tracker == nil {
 		return n.On
 	}

@@ -62,6 +62,10 @@ type Options struct {
 	HTTPS   bool            // browsers reach the address by TLS, whoever ends it
 	Log     *zap.Logger     // nil: no log
 
+	// Clusters may forward their deployments. Secrets is the folder of their keys.
+	Clusters []configs.Cluster
+	Secrets  string
+
 	Level *diagnose.Level // of the log; nil: it cannot be read or changed
 	Node  *diagnose.Node  // what bundles tell of; nil: none are made
 }
@@ -104,6 +108,7 @@ func New(o Options) *API {
 	a.registerReleases()
 	a.registerMigrations()
 	a.registerDeployments()
+	a.registerForwarded()
 	a.registerOutbox()
 	a.registerEvents()
 	a.registerProcess()

@@ -12,7 +12,7 @@ import (
 // Notifier is a notifier with what is on its way to it.
 type Notifier struct {
 	Name     string           `json:"name"`
-	Channel  string           `json:"channel" enum:"slack,email,pagerduty,webhook,tracker,"`
+	Channel  string           `json:"channel" enum:"slack,email,pagerduty,webhook,tracker,hub,"`
 	Document configs.Notifier `json:"document" doc:"As it was applied; secrets are named by file and never shown"`
 
 	Waiting   int        `json:"waiting" doc:"Events that are still to be told"`

@@ -35,6 +35,8 @@ func (s *Sender) Check(n *configs.Notifier) []string {
 		try(n.Webhook.SecretFile, anything)
 	case n.Tracker != nil:
 		try(n.Tracker.TokenFile, anything)
+	case n.Hub != nil:
+		try(n.Hub.SecretFile, anything)
 	}
 	return problems
 }

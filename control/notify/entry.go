@@ -49,12 +49,15 @@ type Entry struct {
 	Event Event         `json:"event"`
 
 	// Stream names what the entry is delivered in order of where that is not a
-	// rollout: `tasks:<application>`. Seq then is the revision that it was derived
+	// rollout: `tasks:<application>`, or `hub:` and a deployment or release. Seq then is the revision that it was derived
 	// from, and ID says more. Empty: a rollout's event.
 	Stream string `json:"stream,omitempty"`
 
 	// Moves are the tasks that a tracker is still to be told of. Nil: none.
 	Moves *Moves `json:"moves,omitempty"`
+
+	// Forward is what a hub is told. Nil: nothing.
+	Forward *Forward `json:"forward,omitempty"`
 
 	// Failures counts the deliveries that failed since At; LastError is why the
 	// last did, without secrets; TriedAt when.

@@ -70,6 +70,9 @@ func (s *Sender) Send(ctx context.Context, n *configs.Notifier, e *Entry) error 
 	if n.Tracker != nil {
 		return s.tracker(ctx, n.Tracker, e)
 	}
+	if n.Hub != nil {
+		return s.hub(ctx, n.Hub, e)
+	}
 	m := Compose(e, s.Place)
 	if s.PublicURL != "" && e.Kind != KindTest {
 		page := Link{Name: "View rollout", URL: strings.TrimSuffix(s.PublicURL, "/") + "/rollouts/" + url.PathEscape(e.Rollout)}

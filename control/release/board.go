@@ -175,8 +175,8 @@ func CompareEnvironments(x, y string) int {
 }
 
 func last(environment string) int {
-	if environment == DefaultEnvironment {
-		return 1
+	if environment == DefaultEnvironment || strings.HasPrefix(environment, DefaultEnvironment+"-") {
+		return 1 // of this cluster or of another
 	}
 	return 0
 }

@@ -52,6 +52,11 @@ type Deployment struct {
 	StartedAt   time.Time      `json:"started_at"`
 	MetAt       time.Time      `json:"met_at,omitzero" doc:"When its first users met it; absent: nobody has, or nobody said"`
 	EndedAt     time.Time      `json:"ended_at,omitzero"`
+
+	// Cluster forwarded it: what it says is that cluster's word. Seq tells which of
+	// its words is the newer.
+	Cluster string `json:"cluster,omitempty" doc:"That it happened in, of one that was forwarded; empty: this one"`
+	Seq     int64  `json:"seq,omitempty" doc:"Of what that cluster said of it, rising"`
 }
 
 // Took is how long the deployment took; 0: it is not over.

@@ -201,7 +201,7 @@ func (c *Controller) Do(_ context.Context, cmd control.Command) (control.Reply, 
 		return c.flags(cmd)
 	case control.Resend:
 		return c.resend(cmd)
-	case control.ApplyRelease, control.DeleteRelease, control.ReportDeployment:
+	case control.ApplyRelease, control.DeleteRelease, control.ReportDeployment, control.TakeForwarded:
 		return c.releases(cmd)
 	case control.TellMigration, control.DeleteMigration:
 		return c.migrations(cmd)

@@ -35,6 +35,11 @@ func (c *Controller) releases(cmd control.Command) (control.Reply, error) {
 		}
 		revision := c.change(func(v *control.View, _ int64) { v.Releases = c.without(cmd.Application, cmd.Version) })
 		return control.Reply{Revision: revision, Text: "release deleted"}, nil
+	case control.TakeForwarded:
+		d := cmd.Deployment
+		d.ID, d.Cluster, d.Seq = cmd.Cluster+"."+d.ID, cmd.Cluster, cmd.Seq
+		revision := c.change(func(v *control.View, _ int64) { v.Deployments = append(slices.Clone(v.Deployments), d) })
+		return control.Reply{Revision: revision, ID: d.ID, Name: d.Application, Created: true, Text: d.ID}, nil
 	case control.ReportDeployment:
 		d := cmd.Deployment
 		if d.ID == "" {
