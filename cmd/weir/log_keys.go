@@ -26,6 +26,7 @@ func logKeys() []logKey {
 		{"endpoint", "address of an endpoint"},
 		{"rollout", "id of a rollout"},
 		{"notifier", "name of a notifier"},
+		{"cluster", "another cluster that forwards its deployments"},
 		{"freeze", "name of a freeze"},
 		{"flag", "name of a feature flag"},
 		{"hook", "name of a hook"},
