@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/weirproxy/weir/control"
 )
 
 func TestFlag_IsPutKilledRestoredAndDeleted(t *testing.T) {
@@ -23,6 +25,14 @@ func TestFlag_IsPutKilledRestoredAndDeleted(t *testing.T) {
 		t.Errorf("tried: %v", tried)
 	}
 	b.wantProblem(http.StatusNotFound, b.do("POST", "/v1/flags/other/evaluate", `{}`), `there is no flag "other"`)
+	b.want(http.StatusOK, b.do("PUT", "/v1/flags/theme/weights", `{"light": "90%", "dark": "10%"}`))
+	if cmd := lastCommand[control.SetWeights](b); cmd.Service != "flag:theme" || cmd.Weights["dark"] != 1000 {
+		t.Errorf("the shares went to %+v", cmd)
+	}
+	if shares := b.want(http.StatusOK, b.do("GET", "/v1/flags/theme/weights", "")); shares["dark"] != "10%" {
+		t.Errorf("the shares are %v", shares)
+	}
+	b.wantProblem(http.StatusNotFound, b.do("PUT", "/v1/flags/other/weights", `{"on": "100%"}`), `there is no flag "other"`)
 	b.want(http.StatusOK, b.do("POST", "/v1/flags/theme/kill", `{"reason": "it blinds"}`))
 	killed, _ := b.want(http.StatusOK, b.do("GET", "/v1/flags/theme", ""))["killed"].(map[string]any)
 	if killed["reason"] != "it blinds" || killed["at"] == nil {
