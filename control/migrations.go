@@ -94,15 +94,18 @@ func (m *mirror) uses(application, environment string, now time.Time) []migratio
 			uses = append(uses, s.Uses(now)...)
 		}
 	}
-	var last release.Deployment
+	last := map[string]release.Deployment{} // by the cluster that says so
 	for _, d := range m.listShipped().deployments {
-		if _, own := m.services[d.Service]; !own && d.Application == application && d.Environment == environment && !d.StartedAt.Before(last.StartedAt) {
-			last = d
+		_, own := m.services[d.Service]
+		if ours := own && d.Cluster == ""; !ours && d.Application == application && d.Environment == environment && !d.StartedAt.Before(last[d.Cluster].StartedAt) {
+			last[d.Cluster] = d
 		}
 	}
-	if last.State == release.Live || last.State != "" && !last.State.Final() {
-		uses = append(uses, migration.Use{Service: "elsewhere", Version: last.Version, As: []string{last.Version},
-			Why: fmt.Sprintf("%s by deployment %s, the last that was reported", last.State, last.ID)})
+	for _, cluster := range slices.Sorted(maps.Keys(last)) {
+		if d := last[cluster]; d.State == release.Live || !d.State.Final() {
+			uses = append(uses, migration.Use{Service: cmp.Or(d.Service, "elsewhere"), Version: d.Version, As: []string{d.Version},
+				Why: fmt.Sprintf("%s by deployment %s, the last that was reported", d.State, d.ID)})
+		}
 	}
 	return uses
 }

@@ -104,6 +104,12 @@ func TestMigrations_AContractTakesTheWayBack(t *testing.T) {
 	l.wants(Conflict, asked, "service elsewhere: version v1.4 is live by deployment")
 	clock.step(time.Second)
 	l.do(ReportDeployment{Deployment: release.Deployment{Application: "shop", Environment: "production", Version: "v1.5", State: release.Live}, Actor: "ci"})
+	forwarded := release.Deployment{ID: "one", Application: "shop", Environment: "production", Service: "shop", Version: "v1.4", State: release.Live, StartedAt: clock.now()}
+	l.do(TakeForwarded{Cluster: "eu", Seq: 1, Deployment: forwarded})
+	l.wants(Conflict, asked, "service shop: version v1.4 is live by deployment eu.one")
+	clock.step(time.Second)
+	forwarded.ID, forwarded.Version, forwarded.StartedAt = "two", "v1.5", clock.now()
+	l.do(TakeForwarded{Cluster: "eu", Seq: 2, Deployment: forwarded})
 	drop.DryRun = true
 	if reply := l.do(drop); !strings.Contains(reply.Text, "would be: ") || reply.Revision != 0 {
 		t.Errorf("%+v", reply)
