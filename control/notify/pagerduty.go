@@ -97,6 +97,10 @@ func (s *Sender) pagerOf(e *Entry, m Message) pagerEvent {
 		Timestamp: e.At.UTC().Format(time.RFC3339), Details: map[string]string{"event": e.ID},
 	}
 	if action == pagerTrigger {
+		if severity != "info" && e.Event.Reason != "" {
+			// A telephone shows the summary alone.
+			event.Payload.Summary = clipped(m.Title+": "+e.Event.Reason, 1024)
+		}
 		event.Client = "weir"
 		event.Payload.Component, event.Payload.Group, event.Payload.Class = e.Event.Service, s.Place, e.Kind
 	}
