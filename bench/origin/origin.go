@@ -72,6 +72,10 @@ func (o *origin) serve(ctx *fasthttp.RequestCtx) {
 // control is the proof's side.
 func (o *origin) control(ctx *fasthttp.RequestCtx, what string) {
 	switch {
+	case what == "arrivals":
+		body, _ := json.Marshal(o.arrivals.since(int64(ctx.QueryArgs().GetUintOrZero("first"))))
+		ctx.SetContentType("application/json")
+		ctx.SetBody(body)
 	case what == "fault" && ctx.IsPost():
 		f, err := parseFault(string(ctx.QueryArgs().QueryString()))
 		if err != nil {
@@ -80,10 +84,6 @@ func (o *origin) control(ctx *fasthttp.RequestCtx, what string) {
 		}
 		o.fault.Store(&f)
 		fallthrough
-	case what == "arrivals":
-		body, _ := json.Marshal(o.arrivals.since(int64(ctx.QueryArgs().GetUintOrZero("first"))))
-		ctx.SetContentType("application/json")
-		ctx.SetBody(body)
 	case what == "stats":
 		// A struct of strings and numbers always marshals.
 		body, _ := json.Marshal(o.stats())

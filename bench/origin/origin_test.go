@@ -78,7 +78,11 @@ func TestOrigin_CountsUsersAndNotProbes(t *testing.T) {
 
 func TestOrigin_FailsAsAsked(t *testing.T) {
 	url := start(t)
-	ask(t, "POST", url+"/__origin/fault?errors=0.5&unhealthy=1&latency=1ms")
+	_, body := ask(t, "POST", url+"/__origin/fault?errors=0.5&unhealthy=1&latency=1ms")
+	var then stats
+	if err := json.Unmarshal([]byte(body), &then); err != nil || then.Now == 0 || then.Fault == "" {
+		t.Errorf("the moment of a fault is told as %s (%v)", body, err)
+	}
 	if code, _ := ask(t, "GET", url+"/healthz"); code != 503 {
 		t.Errorf("the probe gets %d", code)
 	}
