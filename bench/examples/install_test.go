@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -176,8 +177,11 @@ func start(t *testing.T, file, text, listens, program string, args ...string) {
 	cmd.Stdout, cmd.Stderr = log, log
 	check(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		// nginx ends its workers when it is asked to end, and leaves them when it is killed.
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
+		late.Stop()
 	})
 	err = lab.Await(program+" listening", 20*time.Second, func() (bool, error) {
 		conn, err := net.Dial("tcp", listens)
