@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/release"
@@ -40,7 +38,7 @@ func (c *Controller) planForwarded(cmd TakeForwarded, now time.Time) (plan, erro
 	if err != nil {
 		return plan{}, err
 	}
-	text := fmt.Sprintf("%s %s in %s: %s", d.Application, d.Version, d.Environment, d.State)
+	text := d.String()
 	p := plan{write: true, reply: Reply{Name: d.Application, ID: d.ID, Created: !known, Text: text}, txn: store.Txn{
 		If:   []store.Compare{store.ModRevision(store.DeploymentKey(d.ID), old.mod)},
 		Then: []store.Op{store.Put(store.DeploymentKey(d.ID), value)},
@@ -67,30 +65,21 @@ func (c *Controller) forwardRollout(txn *store.Txn, ch change) {
 // tellHubs adds to a transaction an entry for each hub that is to hear of a
 // deployment or a release. Those of one stream are delivered in order.
 func (c *Controller) tellHubs(txn *store.Txn, application, stream string, at time.Time, f notify.Forward) {
-	size := 0
-	for _, op := range txn.Then {
-		size += op.Size()
-	}
+	out := c.letters(txn)
 	for _, n := range c.mirror.choose(func(n *configs.Notifier) bool { return n.Hub != nil && notify.HubWants(n.Hub, application) }) {
 		e := notify.Entry{
 			ID: notify.InStream(stream, c.mirror.revision, "hub"), Stream: stream, Seq: uint64(c.mirror.revision), To: notify.ToNotifier(n.Name),
 			Kind: notify.KindForwarded, At: at, Forward: &f, Event: notify.Event{Text: forwarded(&f)},
 		}
-		value, err := c.encode(nil, e)
-		if err != nil {
-			panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
-		}
-		if size += len(value); len(txn.Then) >= maxWrites || size > maxWritten {
-			c.log.Error("event not told to everybody: it is too much for one transaction", zap.String("event", e.ID), zap.String("first_left_out", e.To))
+		if !out.add(e) {
 			return
 		}
-		txn.Then = append(txn.Then, store.Put(store.OutboxKey(e.Key()), value))
 	}
 }
 
 func forwarded(f *notify.Forward) string {
 	if d := f.Deployment; d != nil {
-		return fmt.Sprintf("%s %s in %s: %s", d.Application, d.Version, d.Environment, d.State)
+		return d.String()
 	}
 	return "release " + f.Release
 }

@@ -31,10 +31,7 @@ const (
 // recipient of each of its announcements. Who is told never keeps a change from
 // being written: what does not fit is dropped, and logged.
 func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
-	size := 0
-	for _, op := range txn.Then {
-		size += op.Size()
-	}
+	out := c.letters(txn)
 	r := ch.after.Rollout
 	raised := r.Weights[r.To] > ch.before.Rollout.Weights[r.To]
 	for _, effect := range ch.effects {
@@ -48,18 +45,41 @@ func (c *Controller) enqueueEvents(txn *store.Txn, ch change) {
 		}
 		for _, to := range c.recipients(r, a.Kind, raised) {
 			e.To, e.Hook = to.name, to.hook
-			value, err := c.encode(nil, e)
-			if err != nil {
-				panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
-			}
-			size += len(value)
-			if len(txn.Then) >= maxWrites || size > maxWritten {
-				c.log.Error("event not told to everybody: it is too much for one transaction", zap.String("event", e.ID), zap.String("first_left_out", e.To))
+			if !out.add(e) {
 				return
 			}
-			txn.Then = append(txn.Then, store.Put(store.OutboxKey(e.Key()), value))
 		}
 	}
+}
+
+// letters adds outbox entries to a transaction, as many as it takes.
+type letters struct {
+	c    *Controller
+	txn  *store.Txn
+	size int // bytes that the transaction writes
+}
+
+func (c *Controller) letters(txn *store.Txn) *letters {
+	l := &letters{c: c, txn: txn}
+	for _, op := range txn.Then {
+		l.size += op.Size()
+	}
+	return l
+}
+
+// add reports false, and logs, if there is no room for e: no more are to be added.
+func (l *letters) add(e notify.Entry) bool {
+	value, err := l.c.encode(nil, e)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
+	}
+	l.size += len(value)
+	if len(l.txn.Then) >= maxWrites || l.size > maxWritten {
+		l.c.log.Error("event not told to everybody: it is too much for one transaction", zap.String("event", e.ID), zap.String("first_left_out", e.To))
+		return false
+	}
+	l.txn.Then = append(l.txn.Then, store.Put(store.OutboxKey(e.Key()), value))
+	return true
 }
 
 // belonging is the document of what is released, which says where it belongs: a

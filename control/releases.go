@@ -2,7 +2,6 @@ package control
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -199,7 +198,7 @@ func (c *Controller) planReport(cmd ReportDeployment, random string, now time.Ti
 	if err != nil {
 		return plan{}, err
 	}
-	text := fmt.Sprintf("%s %s in %s: %s", d.Application, d.Version, d.Environment, d.State)
+	text := d.String()
 	p := plan{write: true, reply: Reply{Name: d.Application, ID: d.ID, Created: !known, Text: text}, txn: store.Txn{
 		If: []store.Compare{store.ModRevision(store.DeploymentKey(d.ID), old.mod)},
 		Then: []store.Op{

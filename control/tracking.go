@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/weirproxy/weir/configs"
 	"github.com/weirproxy/weir/control/notify"
 	"github.com/weirproxy/weir/control/release"
@@ -83,23 +81,13 @@ func (c *Controller) tellTrackers(txn *store.Txn, why cause, happen func(*situat
 	if len(moves) == 0 {
 		return
 	}
-	size := 0
-	for _, op := range txn.Then {
-		size += op.Size()
-	}
+	out := c.letters(txn)
 	for _, n := range trackers {
 		part := 0
 		for some := range slices.Chunk(notify.TrackerWants(n.Tracker, why.application, moves), movesAnEntry) {
-			e := c.movesEntry(why, n.Name, some, part)
-			value, err := c.encode(nil, e)
-			if err != nil {
-				panic(fmt.Sprintf("BUG: cannot encode an outbox entry: %v", err))
-			}
-			if size += len(value); len(txn.Then) >= maxWrites || size > maxWritten {
-				c.log.Error("event not told to everybody: it is too much for one transaction", zap.String("event", e.ID), zap.String("first_left_out", e.To))
+			if !out.add(c.movesEntry(why, n.Name, some, part)) {
 				return
 			}
-			txn.Then = append(txn.Then, store.Put(store.OutboxKey(e.Key()), value))
 			part++
 		}
 	}

@@ -5,6 +5,7 @@ package release
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -57,6 +58,11 @@ type Deployment struct {
 	// its words is the newer.
 	Cluster string `json:"cluster,omitempty" doc:"That it happened in, of one that was forwarded; empty: this one"`
 	Seq     int64  `json:"seq,omitempty" doc:"Of what that cluster said of it, rising"`
+}
+
+// String tells the deployment in one line.
+func (d *Deployment) String() string {
+	return fmt.Sprintf("%s %s in %s: %s", d.Application, d.Version, d.Environment, d.State)
 }
 
 // Took is how long the deployment took; 0: it is not over.
